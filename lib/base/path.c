@@ -33,8 +33,8 @@ static char *drop_component(char *start, char *out)
 void path_clean(char *path)
 {
 	bool absolute = path[0] == '/';
-	char *start = path + absolute, *out = start;
-	const char *in = start;
+	char *first = path + absolute, *start = first, *out = first;
+	const char *in = first;
 	size_t len;
 
 	while (*in != '\0') {
@@ -45,10 +45,13 @@ void path_clean(char *path)
 			   (out > start || absolute)) {
 			out = drop_component(start, out);
 		} else {
-			if (out > start)
+			if (out > first)
 				*out++ = '/';
 			memmove(out, in, len);
 			out += len;
+			/* A ".." that leads out of a relative path stays. */
+			if (len == 2 && in[0] == '.' && in[1] == '.')
+				start = out;
 		}
 		in += len + (in[len] == '/');
 	}
@@ -118,25 +121,21 @@ int path_mkdirs(const char *path, mode_t mode, struct err *err)
 int path_read(const char *path, struct buf *out, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *room;
+	char chunk[4096];
 	ssize_t n;
+	int rc = 0;
 
 	if (fd < 0)
 		return err_sys(err, "cannot open %s", path);
 	do {
-		room = buf_reserve(out, 4096);
-		if (room == NULL) {
-			close(fd);
-			return err_set(err, ERR_LIMIT,
-				       "%s is larger than %zu bytes", path,
-				       out->max_bytes);
-		}
-		n = read(fd, room, 4096);
-		if (n > 0)
-			buf_commit(out, (size_t)n);
-	} while (n > 0 || (n < 0 && errno == EINTR));
+		n = read(fd, chunk, sizeof(chunk));
+		if (n > 0 && buf_add(out, chunk, (size_t)n) < 0)
+			rc = err_set(err, ERR_LIMIT,
+				     "%s is larger than %zu bytes", path,
+				     out->max_bytes);
+	} while (rc == 0 && (n > 0 || (n < 0 && errno == EINTR)));
 	if (n < 0)
-		err_sys(err, "cannot read %s", path);
+		rc = err_sys(err, "cannot read %s", path);
 	close(fd);
-	return n < 0 ? -1 : 0;
+	return rc;
 }

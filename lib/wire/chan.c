@@ -14,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/fd.h"
+#include "lib/base/log.h"
 
 /* 128 KiB packets pass a default socket, 256 KiB are EMSGSIZE (measured). */
 #define PACKET_BODY_BYTES ((size_t)60 << 10)
@@ -147,11 +148,17 @@ static int receive(struct chan *c)
 	n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	/* A peer that closed with something of ours unread: said once, in
+	 * front of its last packets. */
+	if (n < 0 && errno == ECONNRESET)
+		return 1;
 	if (n < (ssize_t)sizeof(header) || (msg.msg_flags & MSG_TRUNC) != 0) {
 		gone(c);
 		return -1;
 	}
 	buf_commit(&c->joined, (size_t)n - sizeof(header));
+	if ((msg.msg_flags & MSG_CTRUNC) != 0)
+		log_line("a descriptor was lost: too many open files");
 	fd = take_fd(&msg);
 	if (fd >= 0) {
 		fd_close(&c->joined_fd);

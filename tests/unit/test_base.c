@@ -215,7 +215,10 @@ static void test_read(void **state)
 	assert_int_equal(path_read(path, &b, &err), 0);
 	assert_string_equal(buf_str(&b), "0123456789");
 	buf_done(&b);
-	buf_init(&b, 100);
+	buf_init(&b, 10);
+	assert_int_equal(path_read(path, &b, &err), 0);
+	buf_done(&b);
+	buf_init(&b, 9);
 	assert_int_equal(path_read(path, &b, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
 	buf_done(&b);
