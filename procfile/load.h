@@ -44,7 +44,9 @@ void problems_free(struct problems *p);
 void problems_print(const struct problems *p, FILE *out);
 
 /* A larger Procfile, hr.conf or .env is refused. */
-#define LOAD_FILE_MAX_BYTES (1024 * 1024)
+#define LOAD_FILE_MAX_BYTES ((size_t)1024 * 1024)
+/* Each gets its own hundred ports. */
+#define LOAD_SERVICES_MAX 500
 
 struct load_options {
 	const char *dir;	/* -C: where to search; NULL: "." */

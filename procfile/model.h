@@ -196,9 +196,14 @@ struct model {
 	const char *notify;		/* "auto", "off" or a command */
 	const struct service *services; /* Procfile's order, then hr.conf's */
 	size_t n_services;
-	const char *const *files;   /* every file read, for live reload */
+	/* Procfile, hr.conf and what it includes, for live reload; .env files
+	 * are read anew at each start of a generation anyway. */
+	const char *const *files;
 	const struct key_set *keys; /* top level keys set */
 	size_t n_keys;
+	/* Values without effect yet, `service web: tty = "true"`: notes.h */
+	const struct key_set *inert;
+	size_t n_inert;
 };
 
 void model_free(struct model *m);
