@@ -53,8 +53,7 @@ static int run(const struct invocation *v)
 		return EXIT_FAILED;
 	}
 	if (!ok)
-		fprintf(stderr,
-			"hr: the stack ended without saying that all is gone\n");
+		fprintf(stderr, "hr: the stack ended before all was gone\n");
 	return ok ? EXIT_DONE : code;
 }
 

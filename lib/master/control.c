@@ -55,6 +55,7 @@ struct control {
 	int spare_fd; /* see turn_away() */
 	ev_io acceptable;
 	ev_prepare sweep;
+	ev_timer probation; /* until a `wait` may be answered */
 	struct client *clients;
 	size_t n_clients;
 	struct ticket *tickets;
@@ -522,6 +523,13 @@ static void on_sweep(struct ev_loop *loop, ev_prepare *w, int revents)
 	sweep(w->data);
 }
 
+static void on_probation(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	control_state_changed(w->data);
+}
+
 static bool is_ours(int fd)
 {
 	struct ucred cred;
@@ -606,7 +614,8 @@ struct control *control_new(struct stack *st, struct err *err)
 	}
 	ev_io_init(&c->acceptable, on_acceptable, c->fd, EV_READ);
 	ev_prepare_init(&c->sweep, on_sweep);
-	c->acceptable.data = c->sweep.data = c;
+	ev_timer_init(&c->probation, on_probation, 0., 0.);
+	c->acceptable.data = c->sweep.data = c->probation.data = c;
 	ev_io_start(st->loop, &c->acceptable);
 	ev_prepare_start(st->loop, &c->sweep);
 	return c;
@@ -637,6 +646,7 @@ void control_free(struct control *c)
 	sweep(c);
 	control_close(c);
 	ev_prepare_stop(c->st->loop, &c->sweep);
+	ev_timer_stop(c->st->loop, &c->probation);
 	fd_close(&c->spare_fd);
 	fd_close(&c->dir_fd);
 	free(c);
@@ -673,29 +683,45 @@ bool control_has_log_followers(const struct control *c)
 	return false;
 }
 
-/* 1: all that is wanted is up; 0: not yet; -1: this one failed. */
-static int readiness(const struct stack *st, const struct instance **failed)
-{
-	const struct instance *i;
-	int all = 1;
-	uint32_t n;
-	size_t u;
+/* How long a service without a port has to live before we call it up: it is
+ * ready as soon as it runs, and many a command fails in its first moment. */
+#define PROBATION_US ((int64_t)150000)
 
-	for (u = 0; u < st->n_units; u++) {
-		for (n = 0; n < st->units[u].n_instances; n++) {
-			i = &st->units[u].instances[n];
-			if (!st->units[u].wanted)
-				continue;
-			if (i->state == STATE_FAILED ||
-			    i->state == STATE_BACKOFF) {
-				*failed = i;
-				return -1;
-			}
-			if (i->state != STATE_READY && i->state != STATE_DONE)
-				all = 0;
-		}
+struct readiness {
+	const struct instance *failed; /* the first that did */
+	bool all;		       /* that is wanted is up */
+	int64_t probation_us;	       /* longest that is left, of those */
+};
+
+static void judge(struct readiness *r, const struct unit *u,
+		  const struct instance *i)
+{
+	int64_t left = i->up_since_us + PROBATION_US - clock_mono_us();
+
+	if (i->state == STATE_FAILED || i->state == STATE_BACKOFF) {
+		r->failed = r->failed != NULL ? r->failed : i;
+		return;
 	}
-	return all;
+	if (i->state != STATE_READY && i->state != STATE_DONE)
+		r->all = false;
+	if (i->state == STATE_READY && u->s->n_ports == 0 &&
+	    left > r->probation_us)
+		r->probation_us = left;
+}
+
+static struct readiness readiness(const struct stack *st)
+{
+	struct readiness r = { .all = true };
+	const struct unit *u;
+	uint32_t n;
+	size_t i;
+
+	for (i = 0; i < st->n_units; i++) {
+		u = &st->units[i];
+		for (n = 0; u->wanted && n < u->n_instances; n++)
+			judge(&r, u, &u->instances[n]);
+	}
+	return r;
 }
 
 static void wait_answer(struct client *cl, bool ok, const char *text)
@@ -705,28 +731,44 @@ static void wait_answer(struct client *cl, bool ok, const char *text)
 	client_finish(cl);
 }
 
+static bool anybody_waits(const struct control *c)
+{
+	const struct client *cl;
+
+	for (cl = c->clients; cl != NULL; cl = cl->next)
+		if (cl->waits_ready && !cl->closing)
+			return true;
+	return false;
+}
+
+static void answer_waiting(struct control *c, bool ok, const char *text)
+{
+	struct client *cl;
+
+	for (cl = c->clients; cl != NULL; cl = cl->next)
+		if (cl->waits_ready && !cl->closing)
+			wait_answer(cl, ok, text);
+}
+
 void control_state_changed(struct control *c)
 {
-	const struct instance *failed = NULL;
-	struct client *cl;
+	struct readiness r;
 	char text[400];
-	int all = 0;
-	bool asked = false;
 
-	for (cl = c->clients; cl != NULL; cl = cl->next) {
-		if (!cl->waits_ready || cl->closing)
-			continue;
-		if (!asked)
-			all = readiness(c->st, &failed);
-		asked = true;
-		if (all == 0)
-			continue;
-		if (failed != NULL)
-			snprintf(text, sizeof(text), "%s: %s", failed->label,
-				 failed->why);
-		else
-			snprintf(text, sizeof(text), "every service is ready");
-		wait_answer(cl, all > 0, text);
+	if (!anybody_waits(c))
+		return;
+	r = readiness(c->st);
+	ev_timer_stop(c->st->loop, &c->probation);
+	if (r.failed != NULL) {
+		snprintf(text, sizeof(text), "%s: %s", r.failed->label,
+			 r.failed->why);
+		answer_waiting(c, false, text);
+	} else if (r.all && r.probation_us > 0) {
+		ev_now_update(c->st->loop);
+		ev_timer_set(&c->probation, (double)r.probation_us * 1e-6, 0.);
+		ev_timer_start(c->st->loop, &c->probation);
+	} else if (r.all) {
+		answer_waiting(c, true, "every service is ready");
 	}
 }
 
@@ -742,13 +784,9 @@ void control_note(struct control *c, const char *text)
 
 void control_stopping(struct control *c)
 {
-	struct client *cl;
-
 	while (c->tickets != NULL)
 		ticket_done(&c->tickets, false, "the stack is stopping");
-	for (cl = c->clients; cl != NULL; cl = cl->next)
-		if (cl->waits_ready && !cl->closing)
-			wait_answer(cl, false, "the stack is stopping");
+	answer_waiting(c, false, "the stack is stopping");
 }
 
 void control_finish(struct control *c)

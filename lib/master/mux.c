@@ -3,7 +3,6 @@
 #include "lib/master/mux.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include "lib/base/fd.h"
 #include "lib/master/ansi.h"
 #include "lib/master/history.h"
-#include "lib/master/sink.h"
+#include "lib/master/outlet.h"
 
 #define READ_BYTES ((size_t)64 << 10)
 /* Above this much waiting, write within the turn; if it stays, pause. */
@@ -24,13 +23,10 @@
 #define LOW_BYTES ((size_t)64 << 10)
 /* hr's own lines fit where those of services no longer do. */
 #define HR_RESERVE_BYTES ((size_t)64 << 10)
-#define OUT_KEPT_BYTES ((size_t)512 << 10)
 /* Room for what is added to a line: colours reopened and closed, notes. */
 #define EXTRA_BYTES 256
 /* A progress line that lost its place on screen is not worth ten a second. */
 #define PROGRESS_S 1.0
-/* POLLOUT without room to write: some drivers do. Then just wait a little. */
-#define RETRY_S 0.05
 
 struct source {
 	struct source *next;
@@ -60,12 +56,8 @@ struct mux {
 	struct ev_loop *loop;
 	struct mux_options opt;
 	struct paint paint;
-	struct sink sink;
-	struct buf out;
-	size_t head; /* bytes of out that are written */
+	struct outlet out;
 	ev_prepare turn_end;
-	ev_io writable;
-	ev_timer retry;
 	ev_timer partials;
 	ev_timer pause;
 	bool paused;
@@ -84,36 +76,7 @@ struct mux {
 	void *follow_data;
 };
 
-/* --- out ------------------------------------------------------------------ */
-
-static size_t pending(const struct mux *m)
-{
-	return m->out.len - m->head;
-}
-
-static bool is_waiting(struct mux *m)
-{
-	return ev_is_active(&m->writable) || ev_is_active(&m->retry);
-}
-
-static void drop_out(struct mux *m)
-{
-	m->head = 0;
-	buf_clear(&m->out);
-	if (m->out.cap > OUT_KEPT_BYTES)
-		buf_done(&m->out);
-}
-
-static void consume_out(struct mux *m, size_t n)
-{
-	m->head += n;
-	if (m->head == m->out.len) {
-		drop_out(m);
-	} else if (m->head > m->out.len / 2) {
-		buf_consume(&m->out, m->head);
-		m->head = 0;
-	}
-}
+/* --- pressure ------------------------------------------------------------- */
 
 static void resume(struct mux *m)
 {
@@ -152,82 +115,39 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *w, int revents)
 	resume(m);
 }
 
-static void stop_waiting(struct mux *m)
-{
-	ev_io_stop(m->loop, &m->writable);
-	ev_timer_stop(m->loop, &m->retry);
-}
-
 static void say_skipped(struct mux *m);
 
-/* Returns whether anything was taken. */
-static bool write_out(struct mux *m)
+/* An outlet's on_written. */
+static void on_written(void *data)
 {
-	long n = 0;
+	struct mux *m = data;
 
-	if (pending(m) > 0)
-		n = sink_write(&m->sink, m->out.data + m->head, pending(m));
-	if (n < 0) { /* nobody reads any more: the services go on */
-		stop_waiting(m);
-		drop_out(m);
+	if (outlet_is_closed(&m->out)) /* the services go on */
 		m->skipped = 0;
-	} else {
-		consume_out(m, (size_t)n);
-	}
-	if (pending(m) <= LOW_BYTES) {
-		m->skipping = false;
-		say_skipped(m);
-		resume(m);
-	}
-	return n != 0;
-}
-
-static void flush_turn(struct mux *m)
-{
-	if (is_waiting(m) || pending(m) == 0)
+	if (outlet_pending(&m->out) > LOW_BYTES)
 		return;
-	write_out(m);
-	if (pending(m) > 0)
-		ev_io_start(m->loop, &m->writable);
+	m->skipping = false;
+	say_skipped(m);
+	resume(m);
 }
 
 /* Between two lines: keep what waits small. */
 static void relieve(struct mux *m)
 {
-	if (pending(m) < HIGH_BYTES)
+	if (outlet_pending(&m->out) < HIGH_BYTES)
 		return;
-	flush_turn(m);
-	if (pending(m) >= HIGH_BYTES)
+	outlet_flush(&m->out);
+	if (outlet_pending(&m->out) >= HIGH_BYTES)
 		pause_reading(m);
 }
 
 static void on_turn_end(struct ev_loop *loop, ev_prepare *w, int revents)
 {
-	(void)loop;
-	(void)revents;
-	flush_turn(w->data);
-}
-
-static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
-{
 	struct mux *m = w->data;
-	bool taken = write_out(m);
 
-	(void)revents;
-	if (pending(m) == 0) {
-		stop_waiting(m);
-	} else if (!taken) {
-		ev_io_stop(loop, w);
-		ev_timer_set(&m->retry, RETRY_S, 0.);
-		ev_timer_start(loop, &m->retry);
-	}
-}
-
-static void on_retry(struct ev_loop *loop, ev_timer *w, int revents)
-{
 	(void)loop;
 	(void)revents;
-	flush_turn(w->data);
+	outlet_flush(&m->out);
 }
 
 /* --- lines ---------------------------------------------------------------- */
@@ -242,27 +162,26 @@ static enum ansi_keep keep(const struct mux *m)
 /* Whether a line of so many bytes is shown; else it is counted. */
 static bool has_room(struct mux *m, size_t len, size_t reserve)
 {
-	if (m->sink.fd < 0)
+	if (outlet_is_closed(&m->out))
 		return false;
 	len += m->prefix.len + EXTRA_BYTES;
-	if (pending(m) + len <= MUX_PENDING_BYTES + reserve)
+	if (outlet_pending(&m->out) + len <= MUX_PENDING_BYTES + reserve)
 		return true;
-	if (!is_waiting(m))
-		flush_turn(m);
-	return pending(m) + len <= MUX_PENDING_BYTES + reserve;
+	outlet_flush(&m->out);
+	return outlet_pending(&m->out) + len <= MUX_PENDING_BYTES + reserve;
 }
 
 /* End the unfinished line of whoever it is. */
 static void close_open(struct mux *m)
 {
 	if (m->open != NULL)
-		buf_add_char(&m->out, '\n');
+		buf_add_char(&m->out.buf, '\n');
 	m->open = NULL;
 }
 
 static void put_prefix(struct mux *m)
 {
-	buf_add(&m->out, m->prefix.data, m->prefix.len);
+	buf_add(&m->out.buf, m->prefix.data, m->prefix.len);
 }
 
 /* Text from `from` on, colours as they were there. Returns bytes shown. */
@@ -271,17 +190,11 @@ static size_t put_text(struct mux *m, struct ansi *a, const char *text,
 {
 	size_t n;
 
-	if (a->len == 0 && ansi_is_plain(text + from, len - from)) {
-		if (!more) {
-			buf_add(&m->out, text + from, len - from);
-			return len;
-		}
-	}
 	if (keep(m) == ANSI_SGR)
-		buf_add(&m->out, a->sgr, a->len);
-	n = ansi_filter(a, keep(m), text + from, len - from, more, &m->out);
+		buf_add(&m->out.buf, a->sgr, a->len);
+	n = ansi_filter(a, keep(m), text + from, len - from, more, &m->out.buf);
 	if (keep(m) == ANSI_SGR)
-		ansi_close(a, &m->out);
+		ansi_close(a, &m->out.buf);
 	return from + n;
 }
 
@@ -289,11 +202,11 @@ static size_t put_text(struct mux *m, struct ansi *a, const char *text,
 static void put_rewrite(struct mux *m, struct source *s, const char *text,
 			size_t len)
 {
-	buf_add_char(&m->out, '\r');
+	buf_add_char(&m->out.buf, '\r');
 	put_prefix(m);
 	s->ansi.len = 0;
 	put_text(m, &s->ansi, text, len, 0, false);
-	buf_add_str(&m->out, "\033[K");
+	buf_add_str(&m->out.buf, "\033[K");
 }
 
 /* The part of the line that is not on screen yet, up to the newline. */
@@ -317,7 +230,19 @@ static void show_rest(struct mux *m, struct source *s, const char *text,
 		put_prefix(m);
 		put_text(m, &s->ansi, text, len, from, false);
 	}
-	buf_add_char(&m->out, '\n');
+	buf_add_char(&m->out.buf, '\n');
+}
+
+/* What show_rest does for nearly every line, in one piece: this and the copy
+ * into memory are what a line costs. */
+static void show_plain(struct mux *m, const char *text, size_t len)
+{
+	char *p = buf_reserve(&m->out.buf, m->prefix.len + len + 1);
+
+	memcpy(p, m->prefix.data, m->prefix.len);
+	memcpy(p + m->prefix.len, text, len);
+	p[m->prefix.len + len] = '\n';
+	buf_commit(&m->out.buf, m->prefix.len + len + 1);
 }
 
 static void hand_over(struct mux *m, const struct service *v,
@@ -341,11 +266,11 @@ static void hand_over(struct mux *m, const struct service *v,
 }
 
 static void remember(struct mux *m, struct service *v, struct history_record *r,
-		     const char *text, size_t len)
+		     const char *text, size_t len, bool is_plain)
 {
 	struct ansi a = { .len = 0 };
 
-	if (!m->opt.raw && !ansi_is_plain(text, len)) {
+	if (!m->opt.raw && !is_plain) {
 		buf_clear(&m->scratch);
 		ansi_filter(&a, ANSI_SGR, text, len, false, &m->scratch);
 		text = buf_str(&m->scratch);
@@ -370,12 +295,17 @@ static void finish_line(struct source *s, const char *text, size_t len,
 		.build = s->build,
 	};
 
-	if (!m->opt.raw)
+	bool is_plain = ansi_is_plain(text, len);
+
+	if (!m->opt.raw && !is_plain)
 		ansi_last_state(&text, &len);
-	remember(m, &m->services.v[s->service], &r, text, len);
+	remember(m, &m->services.v[s->service], &r, text, len, is_plain);
 	if (has_room(m, len, 0)) {
-		show_rest(m, s, text, len);
-	} else if (m->sink.fd >= 0) {
+		if (is_plain && m->open == NULL && s->shown == 0)
+			show_plain(m, text, len);
+		else
+			show_rest(m, s, text, len);
+	} else if (!outlet_is_closed(&m->out)) {
 		m->skipped++;
 		if (m->open == s)
 			close_open(m);
@@ -674,19 +604,19 @@ static void put_own(struct mux *m, const char *text, size_t len, int64_t at_us)
 
 	close_open(m);
 	/* Not by way of m->prefix: a chunk of a source may be under way. */
-	paint_prefix(&m->paint, &m->out, at_us, "hr", MUX_HR);
-	ansi_filter(&none, ANSI_NONE, text, len, false, &m->out);
-	buf_add_char(&m->out, '\n');
+	paint_prefix(&m->paint, &m->out.buf, at_us, "hr", MUX_HR);
+	ansi_filter(&none, ANSI_NONE, text, len, false, &m->out.buf);
+	buf_add_char(&m->out.buf, '\n');
 }
 
 static void say_line(struct mux *m, const char *text, size_t len)
 {
 	struct history_record r = { .at_real_us = clock_real_us() };
 
-	remember(m, &m->hr, &r, text, len);
+	remember(m, &m->hr, &r, text, len, ansi_is_plain(text, len));
 	if (has_room(m, len, HR_RESERVE_BYTES))
 		put_own(m, text, len, r.at_real_us);
-	else if (m->sink.fd >= 0)
+	else if (!outlet_is_closed(&m->out))
 		m->skipped++;
 }
 
@@ -713,7 +643,7 @@ static void say_skipped(struct mux *m)
 	char text[80], count[32];
 	uint64_t n = m->skipped;
 
-	if (n == 0 || m->sink.fd < 0)
+	if (n == 0 || outlet_is_closed(&m->out))
 		return;
 	m->skipped = 0;
 	snprintf(text, sizeof(text), "… %s %s skipped on this screen",
@@ -744,16 +674,12 @@ struct mux *mux_new(struct ev_loop *loop, const struct mux_options *opt)
 	paint_widen(&m->paint, "hr");
 	m->hr.name = xstrdup("hr");
 	history_init(&m->hr.history, MUX_HISTORY_BYTES);
-	sink_init(&m->sink, opt->out_fd);
-	/* The head of out may be written, and one line stands beyond. */
-	buf_init(&m->out, 3 * MUX_PENDING_BYTES);
+	outlet_init(&m->out, loop, opt->out_fd, MUX_PENDING_BYTES, on_written,
+		    m);
 	buf_init(&m->prefix, 4096);
 	buf_init(&m->scratch, 2 * MUX_LINE_BYTES);
 	buf_init(&m->clean, 4 * MUX_LINE_BYTES);
 	m->chunk = xmalloc(READ_BYTES);
-	ev_io_init(&m->writable, on_writable, m->sink.fd, EV_WRITE);
-	m->writable.data = m;
-	init_timer(m, &m->retry, on_retry);
 	init_timer(m, &m->partials, on_partials);
 	init_timer(m, &m->pause, on_pause_over);
 	ev_prepare_init(&m->turn_end, on_turn_end);
@@ -771,7 +697,7 @@ void mux_free(struct mux *m)
 		return;
 	while (m->sources != NULL)
 		free_source(m->sources);
-	stop_waiting(m);
+	outlet_done(&m->out);
 	ev_timer_stop(m->loop, &m->partials);
 	ev_timer_stop(m->loop, &m->pause);
 	ev_ref(m->loop);
@@ -783,8 +709,6 @@ void mux_free(struct mux *m)
 	VEC_FREE(&m->services);
 	free(m->hr.name);
 	history_done(&m->hr.history);
-	sink_done(&m->sink);
-	buf_done(&m->out);
 	buf_done(&m->prefix);
 	buf_done(&m->scratch);
 	buf_done(&m->clean);
@@ -809,8 +733,6 @@ void mux_widen(struct mux *m, const char *label)
 
 void mux_flush(struct mux *m, int timeout_ms)
 {
-	int64_t end_ms = clock_mono_ms() + timeout_ms, left_ms;
-	struct pollfd p = { .events = POLLOUT };
 	struct source *s, *next;
 	int64_t at_us = clock_real_us();
 
@@ -824,13 +746,7 @@ void mux_flush(struct mux *m, int timeout_ms)
 			finish_own_line(s, at_us);
 	}
 	close_open(m);
-	write_out(m);
-	while (pending(m) > 0 && m->sink.fd >= 0 &&
-	       (left_ms = end_ms - clock_mono_ms()) > 0) {
-		p.fd = m->sink.fd;
-		poll(&p, 1, (int)left_ms);
-		write_out(m);
-	}
+	outlet_finish(&m->out, timeout_ms);
 }
 
 /* --- memory --------------------------------------------------------------- */

@@ -194,7 +194,8 @@ IN_CHILD static bool join(struct child *c, const char *dir)
 	return *name == '\0' && n < PATH_MAX;
 }
 
-/* As execvp: EACCES is kept while the search goes on. */
+/* As shells: EACCES of a file that is there is kept while the search goes on,
+ * a directory that may not be searched is passed over. */
 IN_CHILD static void exec_search(struct child *c)
 {
 	const char *dir = c->search;
@@ -205,7 +206,7 @@ IN_CHILD static void exec_search(struct child *c)
 
 			exec_path(c);
 			error = errno;
-			if (error == EACCES && c->denied[0] == '\0')
+			if (error == EACCES && c->found && c->denied[0] == '\0')
 				memcpy(c->denied, c->path, PATH_MAX);
 			errno = error;
 			if (error != EACCES && error != ENOTDIR &&

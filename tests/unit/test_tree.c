@@ -94,6 +94,15 @@ static size_t end_all(void)
 	return n;
 }
 
+/* Nothing may be left by a test that failed. */
+static int teardown(void **state)
+{
+	(void)state;
+	no_children_files = false;
+	end_all();
+	return 0;
+}
+
 static void lists_parents_first(void **state)
 {
 	struct pids pids = { 0 };
@@ -153,16 +162,31 @@ static void sees_children_of_threads(void **state)
 	assert_int_equal(end_all(), 2);
 }
 
+/* Until each of the n children and grandchildren leads a group of its own. */
+static void wait_for_leaders(struct pids *pids, size_t n)
+{
+	int64_t end = clock_mono_ms() + PATIENCE_MS;
+	size_t i;
+
+	wait_for_count(n);
+	tree_list(getpid(), pids);
+	assert_int_equal(pids->n, n);
+	for (i = 0; i < n; i++) {
+		while (getpgid(pids->v[i]) != pids->v[i]) {
+			assert_true(clock_mono_ms() < end);
+			poll(NULL, 0, 1);
+		}
+	}
+}
+
 static void knows_groups(void **state)
 {
 	struct pids pids = { 0 };
 	pid_t pid = line_of(2, true);
 
 	(void)state;
-	wait_for_count(2);
-	tree_list(getpid(), &pids);
-	while (!tree_group_alive(&pids, pid))
-		poll(NULL, 0, 1);
+	wait_for_leaders(&pids, 2);
+	assert_true(tree_group_alive(&pids, pid));
 	assert_false(tree_group_alive(&pids, getpgrp()));
 	kill(pid, SIGKILL);
 	wait_for_count(1);
@@ -178,11 +202,7 @@ static void signals_what_is_outside(void **state)
 	int status;
 
 	(void)state;
-	wait_for_count(2);
-	tree_list(getpid(), &pids);
-	while (!tree_group_alive(&pids, inside) ||
-	       !tree_group_alive(&pids, outside))
-		poll(NULL, 0, 1);
+	wait_for_leaders(&pids, 2);
 	pids_free(&pids);
 	assert_int_equal(tree_signal_outside(getpid(), inside, SIGTERM), 1);
 	assert_int_equal(waitpid(outside, &status, 0), outside);
@@ -280,16 +300,17 @@ static void shows_commands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lists_parents_first),
-		cmocka_unit_test(leaves_zombies_out),
-		cmocka_unit_test(sees_children_of_threads),
-		cmocka_unit_test(knows_groups),
-		cmocka_unit_test(signals_what_is_outside),
-		cmocka_unit_test(wakes_what_is_stopped),
-		cmocka_unit_test(kills_a_wide_and_deep_tree),
-		cmocka_unit_test(kills_fork_chains),
-		cmocka_unit_test(works_without_children_files),
-		cmocka_unit_test(shows_commands),
+		cmocka_unit_test_teardown(lists_parents_first, teardown),
+		cmocka_unit_test_teardown(leaves_zombies_out, teardown),
+		cmocka_unit_test_teardown(sees_children_of_threads, teardown),
+		cmocka_unit_test_teardown(knows_groups, teardown),
+		cmocka_unit_test_teardown(signals_what_is_outside, teardown),
+		cmocka_unit_test_teardown(wakes_what_is_stopped, teardown),
+		cmocka_unit_test_teardown(kills_a_wide_and_deep_tree, teardown),
+		cmocka_unit_test_teardown(kills_fork_chains, teardown),
+		cmocka_unit_test_teardown(works_without_children_files,
+					  teardown),
+		cmocka_unit_test_teardown(shows_commands, teardown),
 	};
 
 	if (tree_become_subreaper() < 0)
