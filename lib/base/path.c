@@ -120,13 +120,20 @@ int path_mkdirs(const char *path, mode_t mode, struct err *err)
 
 int path_read(const char *path, struct buf *out, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Without O_NONBLOCK a FIFO would hold us until somebody writes. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	char chunk[4096];
+	struct stat st;
 	ssize_t n;
 	int rc = 0;
 
 	if (fd < 0)
 		return err_sys(err, "cannot open %s", path);
+	if (fstat(fd, &st) == 0 &&
+	    (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) {
+		close(fd);
+		return err_set(err, ERR_VALUE, "%s is not a file", path);
+	}
 	do {
 		n = read(fd, chunk, sizeof(chunk));
 		if (n > 0 && buf_add(out, chunk, (size_t)n) < 0)

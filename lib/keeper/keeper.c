@@ -469,8 +469,11 @@ static pid_t spawn_service(struct keeper *k, struct err *err)
 
 	for (i = 0; i < NITEMS(fds); i++)
 		fds[i] = i == 1 || i == 2 ? k->log_write : -1;
-	s.n_fds = locks_fds(k->locks, fds + LOCK_FD_FIRST, LOCK_FDS_MAX);
-	s.n_fds += s.n_fds > 0 ? LOCK_FD_FIRST : 3;
+	s.n_fds = 3;
+	if (sysconf(_SC_OPEN_MAX) >= LOCK_FD_FIRST + LOCK_FDS_MAX)
+		s.n_fds =
+			LOCK_FD_FIRST +
+			locks_fds(k->locks, fds + LOCK_FD_FIRST, LOCK_FDS_MAX);
 	s.nofile = files != NULL ? strtoul(files, NULL, 10) : 0;
 	if (s.path == NULL)
 		err_set(err, ERR_VALUE, "the command is empty");

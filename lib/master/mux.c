@@ -40,7 +40,6 @@ struct source {
 	int fd;
 	struct buf line;  /* the unfinished one; of a progress line its last
 			     state only */
-	uint64_t cut;	  /* bytes of it beyond MUX_LINE_BYTES */
 	size_t shown;	  /* bytes of it on screen already */
 	bool progress;	  /* it had carriage returns */
 	struct ansi ansi; /* colours in force at `shown` */
@@ -317,7 +316,6 @@ static void finish_line(struct source *s, const char *text, size_t len,
 static void forget_line(struct source *s)
 {
 	buf_clear(&s->line);
-	s->cut = 0;
 	s->shown = 0;
 	s->ansi.len = 0;
 }
@@ -325,11 +323,6 @@ static void forget_line(struct source *s)
 /* The unfinished line of s is now whole. */
 static void finish_own_line(struct source *s, int64_t at_us)
 {
-	char count[32];
-
-	if (s->cut > 0)
-		buf_addf(&s->line, " … %s bytes cut",
-			 paint_count(s->cut, count, sizeof(count)));
 	finish_line(s, buf_str(&s->line), s->line.len, at_us);
 	forget_line(s);
 	s->progress = false;
@@ -343,6 +336,20 @@ static void overwrite_line(struct source *s)
 	s->progress = true;
 }
 
+/* How much of n bytes goes into room without cutting a UTF-8 character. */
+static size_t fitting(const char *p, size_t n, size_t room)
+{
+	size_t fit = room;
+
+	if (n <= room)
+		return n;
+	while (fit > 0 && room - fit < 4 && (p[fit] & 0xc0) == 0x80)
+		fit--;
+	return fit > 0 && room - fit < 4 ? fit : room;
+}
+
+/* A line longer than MUX_LINE_BYTES becomes several: no byte is lost, and no
+ * service can make us keep more. */
 static void add_to_line(struct source *s, const char *p, size_t n)
 {
 	const char *end = p + n, *cr;
@@ -364,9 +371,15 @@ static void add_to_line(struct source *s, const char *p, size_t n)
 			p = cr + 1;
 		}
 	}
-	room = MUX_LINE_BYTES - s->line.len;
-	buf_add(&s->line, p, n < room ? n : room);
-	s->cut += n < room ? 0 : n - room;
+	while (n > 0) {
+		if (s->line.len + 4 > MUX_LINE_BYTES)
+			finish_own_line(s, clock_real_us());
+		room = MUX_LINE_BYTES - s->line.len;
+		room = fitting(p, n, room);
+		buf_add(&s->line, p, room);
+		p += room;
+		n -= room;
+	}
 }
 
 static void set_prefix(struct mux *m, const char *label, size_t number,

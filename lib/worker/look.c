@@ -115,7 +115,7 @@ static bool listens(const struct instance *i, const struct port *p,
 {
 	struct listeners l;
 
-	return diag_listeners(number_of(i, p), p->host, &l, NULL) == 0 &&
+	return diag_listeners(number_of(i, p), NULL, &l, NULL) == 0 &&
 	       l.n > 0 && diag_is_held_by(&l, tree->v, tree->n);
 }
 
