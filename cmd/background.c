@@ -220,6 +220,23 @@ static void print_services(const json_t *answer)
 	}
 }
 
+/* Since the answer: the verdict is that of what is printed. */
+static bool any_failed(const json_t *answer)
+{
+	const json_t *services =
+		json_object_get(json_object_get(answer, "ps"), "services");
+	const json_t *s;
+	size_t i;
+
+	json_array_foreach(services, i, s)
+	{
+		if (strcmp(call_text(s, "state"), "failed") == 0 ||
+		    strcmp(call_text(s, "state"), "backoff") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int wait_ready(const struct background *b)
 {
 	json_t *outcome = ask(b, "wait"), *ps;
@@ -230,6 +247,7 @@ static int wait_ready(const struct background *b)
 		return died(b);
 	}
 	ps = ask(b, "ps");
+	ok = ok && !any_failed(ps);
 	print_services(ps);
 	json_decref(ps);
 	fflush(stdout);

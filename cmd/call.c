@@ -22,6 +22,8 @@
 /* A line of `hr ps` with a hundred services is far below. */
 #define LINE_MAX_BYTES ((size_t)16 << 20)
 #define READ_BYTES ((size_t)64 << 10)
+/* An answer may take as long as a build; but is anybody there? */
+#define LOOK_EVERY_MS 2000
 
 struct call {
 	int fd;
@@ -124,6 +126,30 @@ int call_send(struct call *c, json_t *request, struct err *err)
 	return done > len ? 0 : err_sys(err, "cannot send to the stack");
 }
 
+/* Ctrl-Z in the terminal of `hr up`. */
+static bool is_stopped(pid_t pid)
+{
+	char path[32], line[256] = "", *p;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	if (fgets(line, sizeof(line), f) == NULL)
+		line[0] = '\0';
+	fclose(f);
+	p = strrchr(line, ')'); /* pid (comm) state … */
+	return p != NULL && (p[2] == 'T' || p[2] == 't');
+}
+
+static int stopped(const struct call *c, struct err *err)
+{
+	err_set(err, ERR_BUSY, "hr up (pid %d) is stopped and cannot answer",
+		c->pid);
+	return err_hint(err, "`fg` in its terminal, or kill -CONT %d", c->pid);
+}
+
 /* Returns 1 with more in c->in, or -1 with err. */
 static int fill(struct call *c, int64_t end_ms, struct err *err)
 {
@@ -132,9 +158,12 @@ static int fill(struct call *c, int64_t end_ms, struct err *err)
 	char *room;
 	ssize_t n;
 
-	if (poll(&p, 1, end_ms < 0 ? -1 : left > 0 ? (int)left : 0) == 0)
+	if (end_ms >= 0 && poll(&p, 1, left > 0 ? (int)left : 0) == 0)
 		return err_set(err, ERR_BUSY,
 			       "the stack (pid %d) does not answer", c->pid);
+	while (end_ms < 0 && poll(&p, 1, LOOK_EVERY_MS) == 0)
+		if (is_stopped(c->pid))
+			return stopped(c, err);
 	buf_consume(&c->in, c->used);
 	c->used = 0;
 	room = buf_reserve(&c->in, READ_BYTES);

@@ -121,6 +121,7 @@ struct keeper {
 	int log_write; /* -1 once the service has it */
 	bool log_was_full;
 	ev_timer drain_timer;
+	ev_io drop; /* of the log pipe, once it is known to be unread */
 };
 
 /* ---- what the worker is told ------------------------------------------- */
@@ -681,19 +682,27 @@ static void on_drain_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	struct keeper *k = w->data;
 	int held = 0, size = fcntl(k->log_read, F_GETPIPE_SZ);
-	char dropped[4096];
 	bool full;
 
 	(void)loop;
 	(void)revents;
 	ioctl(k->log_read, FIONREAD, &held);
 	full = held * 2 >= size;
-	if (full && k->log_was_full) {
-		while (held > 0 &&
-		       read(k->log_read, dropped, sizeof(dropped)) > 0)
-			held -= (int)sizeof(dropped);
-	}
+	if (full && k->log_was_full)
+		ev_io_start(k->loop, &k->drop);
 	k->log_was_full = full;
+}
+
+/* Nobody reads: from now on as fast as the service writes, or a talkative
+ * one would not end in time. */
+static void on_drop(struct ev_loop *loop, ev_io *w, int revents)
+{
+	struct keeper *k = w->data;
+	char dropped[16384];
+
+	(void)revents;
+	if (read(k->log_read, dropped, sizeof(dropped)) == 0)
+		ev_io_stop(loop, w);
 }
 
 /* ---- the role ---------------------------------------------------------- */
@@ -704,6 +713,8 @@ static void watchers_init(struct keeper *k)
 	ev_timer_init(&k->kill_timer, on_kill_timer, 0, 1);
 	ev_timer_init(&k->stop_timer, on_stop_timer, 0, STOP_LOOK_S);
 	ev_timer_init(&k->drain_timer, on_drain_timer, 0, DRAIN_EVERY_S);
+	ev_io_init(&k->drop, on_drop, k->log_read, EV_READ);
+	k->drop.data = k;
 	ev_signal_init(&k->child_signal, on_child, SIGCHLD);
 	k->lock_timer.data = k->kill_timer.data = k->stop_timer.data = k;
 	k->drain_timer.data = k->child_signal.data = k;

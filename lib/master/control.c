@@ -784,8 +784,12 @@ void control_note(struct control *c, const char *text)
 
 void control_stopping(struct control *c)
 {
-	while (c->tickets != NULL)
-		ticket_done(&c->tickets, false, "the stack is stopping");
+	size_t i;
+
+	/* What a worker was asked it answers itself, before its end. */
+	for (i = 0; i < c->st->n_units; i++)
+		control_refuse_start(c, &c->st->units[i],
+				     "the stack is stopping");
 	answer_waiting(c, false, "the stack is stopping");
 }
 
@@ -793,6 +797,9 @@ void control_finish(struct control *c)
 {
 	int64_t end_ms = clock_mono_ms() + FINISH_FLUSH_MS;
 	struct client *cl;
+
+	while (c->tickets != NULL)
+		ticket_done(&c->tickets, false, "the stack has stopped");
 
 	for (cl = c->clients; cl != NULL; cl = cl->next) {
 		if (cl->waits_end)

@@ -111,11 +111,23 @@ static int start_role(struct role *r, const char *const *argv,
 		return -1;
 	}
 	r->spawned_us = clock_mono_us();
+	r->refused = 0;
 	r->chan = chan_new(r->stack->loop, fds[0], ops, r);
 	return 0;
 }
 
 static int start_worker(struct unit *u, struct err *err);
+
+/* Once for each reason: the next tries come each second. */
+static void say_refused(struct role *r, const struct err *err)
+{
+	if (r->refused == err->sys && err->sys != 0)
+		return;
+	r->refused = err->sys;
+	mux_say(r->stack->mux, "%s%s cannot be started: %s; trying again",
+		r->unit != NULL ? "the worker of " : "the watcher",
+		r->unit != NULL ? r->unit->s->name : "", err->what);
+}
 
 /* Start it now, or say why not and try again in a second. */
 static void start_or_retry(struct role *r)
@@ -127,7 +139,7 @@ static void start_or_retry(struct role *r)
 			       roles_start_watcher(r->stack, &err);
 	if (rc == 0)
 		return;
-	mux_say(r->stack->mux, "%s; trying again in 1 s", err.what);
+	say_refused(r, &err);
 	ev_timer_set(&r->respawn, 1., 0.);
 	ev_timer_start(r->stack->loop, &r->respawn);
 }
@@ -138,7 +150,7 @@ static void on_respawn(struct ev_loop *loop, ev_timer *w, int revents)
 
 	(void)loop;
 	(void)revents;
-	if (r->stack->stopping)
+	if (r->stack->stopping || r->chan != NULL)
 		return;
 	start_or_retry(r);
 	stack_advance(r->stack);
@@ -187,7 +199,9 @@ static int start_worker(struct unit *u, struct err *err)
 bool roles_ensure_worker(struct unit *u)
 {
 	role_init(&u->worker, u->stack, u);
-	if (u->worker.chan == NULL && !ev_is_active(&u->worker.respawn))
+	/* An expired timer is not active any more, but about to start it. */
+	if (u->worker.chan == NULL && !ev_is_active(&u->worker.respawn) &&
+	    !ev_is_pending(&u->worker.respawn))
 		start_or_retry(&u->worker);
 	return u->worker.chan != NULL;
 }

@@ -68,6 +68,7 @@ struct role {
 	ev_timer respawn;
 	int64_t spawned_us;
 	unsigned quick_deaths; /* in a row, for the respawn delay */
+	int refused; /* errno of the last failed spawn that was told */
 };
 
 struct unit {

@@ -132,6 +132,17 @@ static void on_log(struct unit *u, struct get *g, int fd)
 		       source == LOG_BUILD, fd);
 }
 
+/* Later ones are told by what caused them. */
+static bool is_first_build(const struct unit *u)
+{
+	uint32_t n;
+
+	for (n = 0; n < u->n_instances; n++)
+		if (u->instances[n].generation > 0)
+			return false;
+	return true;
+}
+
 static void on_build(struct unit *u, struct get *g, int fd)
 {
 	static const char *const names[] = { "build_started", "build_done",
@@ -155,6 +166,8 @@ static void on_build(struct unit *u, struct get *g, int fd)
 				    json_real((double)build_us / 1000.));
 	mux_drain(u->stack->mux, u->id);
 	events_add(u->stack->events, names[event], u, NULL, fields);
+	if (event == BUILD_STARTED && is_first_build(u))
+		mux_say(u->stack->mux, "%s: building", u->s->name);
 	if (event == BUILD_FAILED)
 		mux_say(u->stack->mux, "%s: %s", u->s->name, why);
 }

@@ -401,7 +401,7 @@ char *tree_command(pid_t pid, char *buffer, size_t size)
 		if (c == '\0')
 			buffer[i] = ' ';
 		else if (c < ' ' || c == 127)
-			buffer[i] = '?';
+			buffer[i] = ' ';
 	}
 	return buffer;
 }

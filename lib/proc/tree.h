@@ -46,7 +46,7 @@ size_t tree_kill(pid_t pid);
  * pids_free() after the last. Returns how many were new. */
 size_t tree_kill_round(pid_t pid, struct pids *hit);
 /* Command line (or [comm]) of a pid for messages, into buffer, control bytes
- * made '?'. Returns buffer ("?" if it is gone). */
+ * made spaces. Returns buffer ("?" if it is gone). */
 char *tree_command(pid_t pid, char *buffer, size_t size);
 
 #endif

@@ -19,6 +19,7 @@ from harness import ROOT
 PAGES = sorted([os.path.join(ROOT, "README.md")] +
                glob.glob(os.path.join(ROOT, "docs", "*.md")))
 FENCE = re.compile(r"^( *)```+ *(\S*)[^\n]*\n(.*?)^\1```+ *$", re.M | re.S)
+ROLES = ("watcher", "worker", "keeper")     # how ps shows hr's processes
 FILES = ("Procfile", "hr.conf", ".env")
 
 
@@ -75,21 +76,23 @@ def test_example_files(stack, files):
 
 
 def commands():
+    """`hr …` in the text and in tables, and lines `$ hr …` or of sh blocks."""
     found = set()
     for page in PAGES:
-        for _, line, kind, body in blocks(page):
-            if kind not in ("sh", "console", "shell", "bash", ""):
-                continue
-            for text in body.splitlines():
-                m = re.match(r"\s*\$? *(hr (?!\|).*)", text)
-                if m and (kind or text.lstrip().startswith("$")):
-                    found.add(m.group(1).split("  ")[0].split("#")[0].strip())
-    return sorted(found)
+        with open(page) as f:
+            text = f.read()
+        found.update(re.findall(r"`(hr [a-z-][^`\n]*)`", text))
+        found.update(re.findall(r"^ *\$ +(hr [^#\n]*)", text, re.M))
+        for _, _, kind, body in blocks(page):
+            if kind in ("sh", "console", "shell", "bash"):
+                found.update(re.findall(r"^(hr [^#\n]*)", body, re.M))
+    return sorted(re.sub(r"[][…]", "", c).split("  ")[0].strip()
+                  for c in found if c.split()[1] not in ROLES)
 
 
 @pytest.mark.parametrize("command", commands())
 def test_commands_exist(stack, command):
-    words = [w for w in shlex.split(command, comments=True)]
+    words = shlex.split(command, comments=True)
     i = 1
     while i < len(words) and words[i].startswith("-"):
         i += 1 if words[i].startswith("--") else 2

@@ -244,7 +244,8 @@ def test_in_the_background(stack):
 
 def test_in_the_background_one_fails(stack):
     stack.procfile(a=actor(), b=actor("--print=no-way", "--exit=4"))
-    stack.conf("service b { restart = \"never\" }\n")
+    stack.conf("service b { restart = \"never\"  "
+               "port p { number = %d } }\n" % free_port())
     done = stack.hr("up", "-d")
     assert done.code == 1
     assert "b" in done.both and "4" in done.both
