@@ -18,6 +18,7 @@
 
 /* So many keepers are made ready while a build runs. */
 #define PREPARED_MAX 4
+#define RETRY_S 1.
 
 /* ---- begin ------------------------------------------------------------- */
 
@@ -57,29 +58,134 @@ static void prepare_next(struct worker *w)
 	}
 }
 
-static void begin(struct worker *w)
+static struct keeper *spawn_builder(struct worker *w, int64_t generation,
+				    struct err *err)
 {
 	char *name = xasprintf("%s.build", w->service.name);
+	struct keeper *k = keepers_spawn(&w->keepers, name, generation, err);
+
+	free(name);
+	if (k != NULL)
+		k->instance = -1;
+	return k;
+}
+
+static void discard_spare(struct worker *w)
+{
+	keeper_discard(w->spare);
+	w->spare = NULL;
+}
+
+void act_discard_prepared(struct worker *w)
+{
+	struct instance *i;
+
+	discard_spare(w);
+	for (i = w->instances; i < w->instances + w->n; i++) {
+		keeper_discard(i->next);
+		i->next = NULL;
+	}
+}
+
+/* The spare one, if it was made for this number. */
+static struct keeper *take_builder(struct worker *w, struct err *err)
+{
+	struct keeper *k = w->spare;
+
+	if (k == NULL || k->generation != w->building) {
+		discard_spare(w);
+		return spawn_builder(w, w->building, err);
+	}
+	w->spare = NULL;
+	return k;
+}
+
+static void pass_log(struct worker *w, struct keeper *k)
+{
+	if (k->log_fd >= 0)
+		say_log(w, 1, k->generation, LOG_BUILD, k->log_fd);
+	k->log_fd = -1;
+}
+
+/* Not the build's fault, and nobody saves again for that: try again. */
+static void retry(struct worker *w, const char *why)
+{
+	say_note(w, NOTE_WARNING,
+		 "the build cannot be started: %s; trying again in 1 s", why);
+	worker_arm(w, &w->retry_timer, RETRY_S);
+}
+
+static void try_build(struct worker *w)
+{
 	struct err err;
 
-	w->building = ++w->generation;
-	w->build_began_us = clock_mono_us();
-	w->build_us = 0;
-	w->build_timed_out = false;
-	w->builder = keepers_spawn(&w->keepers, name, w->building, &err);
-	free(name);
-	say_build(w, w->building, BUILD_STARTED, 0, "");
+	w->builder = take_builder(w, &err);
 	if (w->builder == NULL) {
-		snprintf(w->build_why, sizeof(w->build_why), "%s", err.what);
-		plan_build(&w->plan, BE_BAD);
+		retry(w, err.what);
 		return;
 	}
-	w->builder->instance = -1;
+	pass_log(w, w->builder);
 	run_builder(w);
 	if (w->service.build_timeout_ms > 0)
 		worker_arm(w, &w->build_timer,
 			   (double)w->service.build_timeout_ms / 1e3);
+}
+
+static void begin(struct worker *w)
+{
+	w->building = worker_number(w);
+	w->build_began_us = clock_mono_us();
+	w->build_us = 0;
+	w->build_timed_out = false;
+	say_build(w, w->building, BUILD_STARTED, 0, "");
+	try_build(w);
 	prepare_next(w);
+}
+
+static void on_retry(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	try_build(t->data);
+}
+
+static void on_timeout(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	struct worker *w = t->data;
+
+	(void)loop;
+	(void)revents;
+	plan_build(&w->plan, BE_TIMEOUT);
+}
+
+void act_build_init(struct worker *w)
+{
+	ev_timer_init(&w->build_timer, on_timeout, 0., 0.);
+	ev_timer_init(&w->retry_timer, on_retry, 0., 0.);
+	w->build_timer.data = w->retry_timer.data = w;
+}
+
+void act_prepare_ahead(struct worker *w)
+{
+	struct err err;
+
+	if (w->reserved > 0)
+		return;
+	w->reserved = ++w->generation;
+	discard_spare(w);
+	if (w->service.build != NULL)
+		w->spare = spawn_builder(w, w->reserved, &err);
+	act_prepare(&w->instances[0], w->reserved);
+}
+
+static void kill_builder(struct worker *w)
+{
+	ev_timer_stop(w->loop, &w->build_timer);
+	ev_timer_stop(w->loop, &w->retry_timer);
+	if (w->builder != NULL)
+		keeper_kill(w->builder);
+	else
+		plan_build(&w->plan, BE_BAD);
 }
 
 /* ---- end --------------------------------------------------------------- */
@@ -111,7 +217,8 @@ static void commit(struct worker *w)
 	outputs_keep(&w->outputs, w->building);
 	w->prune_due = true;
 	/* Its number is used up if something was started meanwhile. */
-	w->round = w->generation == w->building ? w->building : ++w->generation;
+	w->round =
+		w->generation == w->building ? w->building : worker_number(w);
 	w->round_due = false;
 	w->building = 0;
 }
@@ -188,9 +295,7 @@ void act_build(struct worker *w, enum build_action a)
 			 build_state_name(w->plan.build.state));
 		return;
 	case BA_KILL:
-		ev_timer_stop(w->loop, &w->build_timer);
-		if (w->builder != NULL)
-			keeper_kill(w->builder);
+		kill_builder(w);
 		return;
 	case BA_DROP:
 		drop(w);
@@ -219,17 +324,40 @@ static void ended(struct worker *w, bool good)
 	plan_build(&w->plan, good ? BE_GOOD : BE_BAD);
 }
 
-void act_build_report(struct worker *w, const struct keeper_report *r)
+static void lost(struct worker *w, struct keeper *k)
+{
+	if (k == w->spare) {
+		w->spare = NULL;
+		return;
+	}
+	snprintf(w->build_why, sizeof(w->build_why), "its keeper was killed");
+	ended(w, false);
+}
+
+static void failed(struct worker *w, const struct keeper_report *r)
+{
+	if (worker_is_refusal(r->code) && w->plan.build.state == BS_BUILDING) {
+		ev_timer_stop(w->loop, &w->build_timer);
+		w->builder = NULL;
+		retry(w, r->text);
+		return;
+	}
+	snprintf(w->build_why, sizeof(w->build_why), "%s", r->text);
+	ended(w, false);
+}
+
+void act_build_report(struct worker *w, struct keeper *k,
+		      const struct keeper_report *r)
 {
 	if (r == NULL) {
-		snprintf(w->build_why, sizeof(w->build_why),
-			 "its keeper was killed");
-		ended(w, false);
+		lost(w, k);
 		return;
 	}
 	switch (r->type) {
 	case K_HELLO:
-		say_log(w, 1, w->building, LOG_BUILD, r->fd);
+		k->log_fd = r->fd;
+		if (k == w->builder)
+			pass_log(w, k);
 		return;
 	case K_LOCK_WAIT:
 		say_note(w, NOTE_INFO,
@@ -237,8 +365,7 @@ void act_build_report(struct worker *w, const struct keeper_report *r)
 			 (int)r->pid, r->who);
 		return;
 	case K_FAILED:
-		snprintf(w->build_why, sizeof(w->build_why), "%s", r->text);
-		ended(w, false);
+		failed(w, r);
 		return;
 	case K_ENDED:
 		words_status(r->status, w->build_why, sizeof(w->build_why));

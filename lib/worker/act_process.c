@@ -105,16 +105,17 @@ static int64_t next_generation(struct instance *i)
 	struct worker *w = i->w;
 
 	if (w->round_due) {
-		w->round = ++w->generation;
+		w->round = worker_number(w);
 		w->round_due = false;
 	}
 	if (w->round > i->generation)
 		return w->round;
 	/* A keeper prepared for the build under way is not for us. */
-	if (i->next != NULL && i->next->generation > i->generation &&
+	if (w->reserved == 0 && i->next != NULL &&
+	    i->next->generation > i->generation &&
 	    i->next->generation != w->building)
 		return i->next->generation;
-	return ++w->generation;
+	return worker_number(w);
 }
 
 static void pass_log(struct instance *i, struct keeper *k)
@@ -271,6 +272,11 @@ static void main_exit(struct instance *i, const struct keeper_report *r)
 static void failed(struct instance *i, const struct keeper_report *r)
 {
 	snprintf(i->why, sizeof(i->why), "cannot be started: %s", r->text);
+	if (worker_is_refusal(r->code) && state_of(i) != PS_STOPPING) {
+		i->current = NULL;
+		plan_process(&i->w->plan, i->slot, PE_GONE_AGAIN);
+		return;
+	}
 	gone(i, false, clock_mono_us());
 }
 

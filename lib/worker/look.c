@@ -76,7 +76,7 @@ static void tell_holder(struct instance *i, const struct port *p)
 	i->told_port = port;
 	if (h.pid > 0)
 		say_waiting(i, WAIT_PORT,
-			    "port %d is held by pid %d (%s); it starts when "
+			    "port %d is held by pid %d (%.80s); it starts when "
 			    "the port is free",
 			    port, (int)h.pid, h.command);
 	else

@@ -110,6 +110,10 @@ struct worker {
 	int64_t generation; /* last number used */
 	int64_t round;	    /* number for those that start next */
 	bool round_due;	    /* take a new number for them */
+	/* Made ready while nothing is to be done, once changes come at all. */
+	bool edited;
+	int64_t reserved;     /* the number they were made for; 0: none */
+	struct keeper *spare; /* for the next build */
 
 	/* The build under way. */
 	struct keeper *builder;
@@ -120,6 +124,7 @@ struct worker {
 	bool build_timed_out;
 	char build_why[800]; /* how it ended: "exit 2" */
 	ev_timer build_timer;
+	ev_timer retry_timer; /* the system refused to start it */
 };
 
 /* act_build.c, act_process.c: one action each. */
@@ -128,7 +133,13 @@ void act_process(struct instance *i, enum process_action a);
 /* A keeper at hand for the generation; an older one goes. */
 void act_prepare(struct instance *i, int64_t generation);
 /* The keeper of a build spoke, or was lost (r NULL). */
-void act_build_report(struct worker *w, const struct keeper_report *r);
+void act_build_report(struct worker *w, struct keeper *k,
+		      const struct keeper_report *r);
+/* Keepers for the next reload, while there is time. */
+void act_prepare_ahead(struct worker *w);
+/* Nothing is to be started: let all go that are prepared. */
+void act_discard_prepared(struct worker *w);
+void act_build_init(struct worker *w);
 /* The keeper of a generation spoke, or was lost (r NULL). */
 void act_process_report(struct instance *i, struct keeper *k,
 			const struct keeper_report *r);
@@ -141,6 +152,11 @@ void look_for_free(struct instance *i);
 void look_for_ready(struct instance *i);
 void look_end(struct instance *i);
 
+/* A generation number that was never used. */
+int64_t worker_number(struct worker *w);
+/* The system lacks something now (processes, descriptors, memory): that is
+ * not the command's fault, and may pass. */
+bool worker_is_refusal(int error);
 /* After anything that happened: tell the master what has become of it. */
 void worker_settled(struct worker *w);
 /* Timers of a loop that may have worked for long: from now, not from its

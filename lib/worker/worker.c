@@ -37,6 +37,20 @@ void worker_arm(struct worker *w, ev_timer *t, double seconds)
 	ev_timer_start(w->loop, t);
 }
 
+int64_t worker_number(struct worker *w)
+{
+	int64_t reserved = w->reserved;
+
+	w->reserved = 0;
+	return reserved > 0 ? reserved : ++w->generation;
+}
+
+bool worker_is_refusal(int error)
+{
+	return error == EAGAIN || error == EMFILE || error == ENFILE ||
+	       error == ENOMEM;
+}
+
 /* ---- what has become of it --------------------------------------------- */
 
 static enum instance_state down_state(const struct worker *w, size_t slot)
@@ -181,6 +195,18 @@ static void leave_if_done(struct worker *w)
 	leave(w);
 }
 
+/* All serve, and nothing is to be done. */
+static bool is_at_rest(const struct worker *w)
+{
+	size_t n;
+
+	for (n = 0; n < w->n; n++)
+		if (w->plan.slots[n].process.state != PS_READY ||
+		    plan_is_busy(&w->plan, n))
+			return false;
+	return w->plan.up && w->plan.build.state == BS_IDLE;
+}
+
 void worker_settled(struct worker *w)
 {
 	size_t n;
@@ -190,6 +216,8 @@ void worker_settled(struct worker *w)
 	for (n = 0; n < w->n; n++)
 		tell_ready(&w->instances[n]);
 	answers_settle(&w->answers, outcome, w);
+	if (w->edited && is_at_rest(w))
+		act_prepare_ahead(w);
 	leave_if_done(w);
 }
 
@@ -219,7 +247,7 @@ static void dispatch(struct worker *w, struct keeper *k,
 		     const struct keeper_report *r)
 {
 	if (k->instance < 0)
-		act_build_report(w, r);
+		act_build_report(w, k, r);
 	else
 		act_process_report(&w->instances[k->instance], k, r);
 	if (!w->leaving)
@@ -259,15 +287,6 @@ static void on_backoff(struct ev_loop *loop, ev_timer *t, int revents)
 	(void)loop;
 	(void)revents;
 	plan_process(&i->w->plan, i->slot, PE_RUN);
-}
-
-static void on_build_timeout(struct ev_loop *loop, ev_timer *t, int revents)
-{
-	struct worker *w = t->data;
-
-	(void)loop;
-	(void)revents;
-	plan_build(&w->plan, BE_TIMEOUT);
 }
 
 static void instance_init(struct worker *w, size_t slot)
@@ -404,6 +423,7 @@ static void take_stop(struct worker *w, struct get *g)
 	get_text(g);
 	cancel_rounds(w, "stopped meanwhile");
 	answers_add(&w->answers, id, REQUEST_STOP, PLAN_ALL);
+	act_discard_prepared(w);
 	plan_stop(&w->plan);
 }
 
@@ -459,6 +479,7 @@ static void take_changed(struct worker *w, struct get *g)
 		plan_build(&w->plan, BE_CALM);
 		return;
 	}
+	w->edited = true;
 	cause_add(w, &c);
 	begin_round(w, PLAN_ALL, true);
 	new_number(w);
@@ -497,6 +518,7 @@ static void take_quit(struct worker *w)
 	w->quitting = true;
 	if (w->set_up) {
 		cancel_rounds(w, "the stack is being stopped");
+		act_discard_prepared(w);
 		plan_stop(&w->plan);
 	} else {
 		say_bye(w);
@@ -530,6 +552,7 @@ static void take(struct worker *w, enum worker_msg type, struct get *g)
 		take_reload(w, g);
 		return;
 	case W_TOUCHED:
+		w->edited = true;
 		plan_build(&w->plan, BE_TOUCH);
 		return;
 	case W_CALM:
@@ -605,6 +628,7 @@ static void worker_done(struct worker *w)
 		ev_timer_stop(w->loop, &w->instances[n].backoff_timer);
 	}
 	ev_timer_stop(w->loop, &w->build_timer);
+	ev_timer_stop(w->loop, &w->retry_timer);
 	keepers_done(&w->keepers);
 	chan_free(w->master);
 	plan_done(&w->plan);
@@ -644,8 +668,7 @@ int worker_main(int argc, char **argv)
 	w.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (w.loop == NULL)
 		log_bug("no event loop: %s", strerror(errno));
-	ev_timer_init(&w.build_timer, on_build_timeout, 0., 0.);
-	w.build_timer.data = &w;
+	act_build_init(&w);
 	keepers_init(&w.keepers, w.loop, &keepers_ops, &w);
 	w.master = chan_new(w.loop, CHAN_PARENT_FD, &ops, &w);
 	say_hello(&w);

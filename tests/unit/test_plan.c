@@ -460,8 +460,10 @@ static void check_down(const struct world *w)
 
 	assert_true(plan_is_down(&w->plan));
 	assert_false(w->building);
-	for (i = 0; i < w->plan.n; i++)
+	for (i = 0; i < w->plan.n; i++) {
 		assert_false(w->in[i].alive);
+		assert_false(plan_is_busy(&w->plan, i));
+	}
 }
 
 static void check_up(const struct world *w)
@@ -565,9 +567,32 @@ static void test_random_histories(void **state)
 	}
 }
 
+/* Whoever is stopped during a quiet time hears nothing of its end. */
+static void test_stop_during_the_quiet_time(void **state)
+{
+	struct world w = { .version = 1,
+			   .touch = NEVER,
+			   .settle = NEVER,
+			   .build_end = NEVER,
+			   .build_timeout = NEVER };
+
+	(void)state;
+	plan_init(&w.plan, &ops, &w, 1, true, false);
+	cancel(&w.in[0]);
+	plan_start(&w.plan);
+	plan_build(&w.plan, BE_TOUCH);
+	plan_stop(&w.plan);
+	plan_start(&w.plan);
+	while (next_event(&w, NEVER))
+		;
+	check_up(&w);
+	plan_done(&w.plan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_stop_during_the_quiet_time),
 		cmocka_unit_test(test_random_histories),
 	};
 	int rc = cmocka_run_group_tests(tests, NULL, NULL);

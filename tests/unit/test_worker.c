@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -353,13 +354,14 @@ static void ask(uint32_t type, int32_t id)
 static void changed_by(enum action action, const char *rule)
 {
 	static const char *const paths[] = { "src/a.c", NULL };
+	int64_t now_us = clock_mono_us();
 	struct buf b;
 
 	buf_init(&b, 1024);
 	put_u32(&b, action);
 	put_str(&b, rule);
-	put_i64(&b, clock_mono_us() - 3000);
-	put_i64(&b, clock_mono_us() - 1000);
+	put_i64(&b, now_us - 3000);
+	put_i64(&b, now_us - 1000);
 	put_u32(&b, 1);
 	put_strv(&b, paths);
 	send_body(W_CHANGED, &b);
@@ -921,6 +923,50 @@ static void test_cannot_be_started(void **state)
 	assert_int_equal(count(M_EXITED, -1), 0);
 }
 
+static void limit_files(rlim_t n)
+{
+	struct rlimit limit = { n, 4096 };
+
+	assert_int_equal(prlimit(f.worker, RLIMIT_NOFILE, &limit, NULL), 0);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	f.s.restart = RESTART_NEVER;
+	run();
+	limit_files(4);
+	ask(W_START, 1);
+	assert_non_null(strstr(expect_state(STATE_BACKOFF)->text, "started"));
+	expect_done(1, false);
+	limit_files(4096);
+	expect_state(STATE_READY);
+}
+
+static void test_refused_build(void **state)
+{
+	(void)state;
+	with_build();
+	run();
+	limit_files(4);
+	ask(W_START, 1);
+	expect(M_NOTE, NOTE_WARNING, -1, 0);
+	limit_files(4096);
+	expect(M_BUILD, BUILD_DONE, -1, 1);
+	expect_done(1, true);
+	assert_int_equal(count(M_BUILD, BUILD_FAILED), 0);
+	/* And given up while it waits to be tried again. */
+	limit_files(4);
+	ask(W_STOP, 2);
+	expect_done(2, true);
+	ask(W_START, 3);
+	expect(M_NOTE, NOTE_WARNING, -1, 0);
+	ask(W_STOP, 4);
+	expect_done(3, false);
+	expect_done(4, true);
+	limit_files(4096);
+}
+
 static void test_killed_keeper(void **state)
 {
 	const struct seen *s;
@@ -1074,6 +1120,8 @@ int main(int argc, char **argv)
 		CASE(test_change_ends_back_off),
 		CASE(test_oneshot_and_policies),
 		CASE(test_cannot_be_started),
+		CASE(test_refused),
+		CASE(test_refused_build),
 		CASE(test_killed_keeper),
 		CASE(test_killed_build_keeper),
 		CASE(test_end_of_channel),
