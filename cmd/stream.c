@@ -63,7 +63,7 @@ static int64_t parse_time(const char *text)
 	if (strptime(p + used, "%z", &tm) == NULL)
 		return 0;
 	offset = tm.tm_gmtoff; /* timegm() sets it to 0 */
-	return ((int64_t)timegm(&tm) - offset) * 1000000 + ms * 1000;
+	return ((int64_t)timegm(&tm) - offset) * 1000000 + (int64_t)ms * 1000;
 }
 
 void stream_prefix(struct stream *s, const json_t *o)

@@ -111,7 +111,7 @@ static void pass_log(struct worker *w, struct keeper *k)
 static void retry(struct worker *w, const char *why)
 {
 	say_note(w, NOTE_WARNING,
-		 "the build cannot be started: %s; trying again in 1 s", why);
+		 "the build did not take place: %s; trying again in 1 s", why);
 	worker_arm(w, &w->retry_timer, RETRY_S);
 }
 
@@ -268,13 +268,14 @@ static void fail(struct worker *w)
 	char why[1024], span[32], stays[128];
 
 	w->cause.build_us = w->build_us;
-	clock_span(w->cause.build_us, span, sizeof(span));
+	clock_span(w->build_timed_out ? w->service.build_timeout_ms * 1000 :
+					w->cause.build_us,
+		   span, sizeof(span));
 	what_stays(w, stays, sizeof(stays));
 	if (w->build_timed_out)
 		snprintf(why, sizeof(why),
-			 "build timed out: not done after %" PRId64
-			 " ms, killed; %s",
-			 w->service.build_timeout_ms, stays);
+			 "build timed out: not done after %s, killed; %s", span,
+			 stays);
 	else
 		snprintf(why, sizeof(why), "build failed (%s) in %s; %s",
 			 w->build_why, span, stays);
@@ -328,6 +329,13 @@ static void lost(struct worker *w, struct keeper *k)
 {
 	if (k == w->spare) {
 		w->spare = NULL;
+		return;
+	}
+	if (w->plan.build.state == BS_BUILDING) {
+		/* That says nothing about the sources. */
+		ev_timer_stop(w->loop, &w->build_timer);
+		w->builder = NULL;
+		retry(w, "its keeper was killed");
 		return;
 	}
 	snprintf(w->build_why, sizeof(w->build_why), "its keeper was killed");

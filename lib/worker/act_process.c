@@ -265,6 +265,11 @@ static void main_exit(struct instance *i, const struct keeper_report *r)
 {
 	tell_exit(i, r->status, "");
 	/* With nobody left the end follows at once. */
+	if (r->code > 0 && state_of(i) != PS_STOPPING)
+		say_note(i->w, NOTE_WARNING,
+			 "its main process has ended; stopping %d that it left "
+			 "behind (hr needs a service in the foreground)",
+			 r->code);
 	if (r->code > 0)
 		plan_process(&i->w->plan, i->slot, PE_EXITED);
 }
