@@ -262,8 +262,9 @@ static void write_owner(const struct lock *lock, const char *owner)
 
 	if (n >= (int)sizeof(line))
 		n = sizeof(line) - 1;
-	if (ftruncate(lock->fd, 0) == 0)
-		(void)!pwrite(lock->fd, line, (size_t)n, 0);
+	/* Over the old text, which ends at the newline for its reader: ext4
+	 * writes a file to the disk that was truncated and written again. */
+	(void)!pwrite(lock->fd, line, (size_t)n, 0);
 }
 
 /* 1: taken; 0: held by another; 2: its file vanished, try again; -1: err. */

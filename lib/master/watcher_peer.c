@@ -137,14 +137,15 @@ static void on_changed(struct stack *st, struct get *g)
 		roles_send(&u->worker, W_CALM, NULL);
 		return;
 	}
-	events_add(st->events, "changed", u, NULL,
-		   changed_fields(action, rule, paths, total));
-	say_changed(u, action, paths, total);
+	/* The worker first: it works while we talk. */
 	if (has_effect(action))
 		forward_change(u, action, rule, first_us, settled_us, total,
 			       paths);
 	else
 		roles_send(&u->worker, W_CALM, NULL);
+	events_add(st->events, "changed", u, NULL,
+		   changed_fields(action, rule, paths, total));
+	say_changed(u, action, paths, total);
 }
 
 static void on_ignored(struct stack *st, struct get *g)

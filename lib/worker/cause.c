@@ -81,15 +81,17 @@ void cause_done(struct worker *w)
 
 static int write_file(const char *path, const struct buf *text)
 {
-	char *temporary = xasprintf("%s.new", path);
-	int fd =
-		open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int rc = -1;
+	int fd, rc = -1;
 
-	if (fd >= 0 && fd_write_all(fd, buf_str(text), text->len) == 0)
-		rc = rename(temporary, path);
+	/* A new file, not a renamed one: ext4 writes a file to the disk that
+	 * is renamed over another, 1 ms on the way of each edit. Who still
+	 * reads the old one has it open, and nobody reads the new one before
+	 * the build begins. */
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		rc = fd_write_all(fd, buf_str(text), text->len);
 	fd_close(&fd);
-	free(temporary);
 	return rc;
 }
 
