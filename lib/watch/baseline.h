@@ -50,10 +50,10 @@ bool stamp_hash(struct stamp *s, const char *path, bool follow);
 bool stamp_is_still(const struct stamp *a, const struct stamp *b);
 
 enum verdict {
-	SAME_ABSENT,   /* was not there, is not there */
-	SAME_STAT,     /* nothing was written */
-	SAME_CONTENT,  /* written, or replaced, with the same bytes */
-	SAME_KIND,     /* a device, socket or fifo */
+	SAME_ABSENT,  /* was not there, is not there */
+	SAME_STAT,    /* nothing was written */
+	SAME_CONTENT, /* written, or replaced, with the same bytes */
+	SAME_KIND,    /* a device, socket or fifo */
 	DIFFERENT,
 	DIFFERENT_MAYBE /* equal in size, and a hash is not known */
 };

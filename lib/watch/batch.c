@@ -58,8 +58,8 @@ static uint32_t *slot_of(const struct batch *b, const struct file *f)
 {
 	size_t i = ((uintptr_t)f >> 4) * 2654435761u;
 
-	for (i &= b->size - 1; b->table[i] != 0 &&
-			       b->items.v[b->table[i] - 1].file != f;
+	for (i &= b->size - 1;
+	     b->table[i] != 0 && b->items.v[b->table[i] - 1].file != f;
 	     i = (i + 1) & (b->size - 1))
 		;
 	return &b->table[i];
@@ -76,7 +76,7 @@ static void grow(struct batch *b)
 		*slot_of(b, b->items.v[i].file) = (uint32_t)i + 1;
 }
 
-void batch_add(struct batch *b, struct file *f, const struct stamp *before)
+bool batch_add(struct batch *b, struct file *f, const struct stamp *before)
 {
 	struct item item = { f, *before };
 	uint32_t *slot;
@@ -85,10 +85,11 @@ void batch_add(struct batch *b, struct file *f, const struct stamp *before)
 		grow(b);
 	slot = slot_of(b, f);
 	if (*slot != 0)
-		return;
+		return false;
 	tree_hold(f);
 	VEC_PUSH(&b->items, item);
 	*slot = (uint32_t)b->items.n;
+	return true;
 }
 
 void batch_force(struct batch *b, const char *path)

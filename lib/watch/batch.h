@@ -28,8 +28,8 @@ struct batch;
 /* tree: KEPT. OWNED: batch_free(), which lets go of the files. */
 struct batch *batch_new(struct tree *tree);
 void batch_free(struct batch *b);
-/* Remember f as it was before, unless it is remembered already. */
-void batch_add(struct batch *b, struct file *f, const struct stamp *before);
+/* Remember f as it was before; false if it is remembered already. */
+bool batch_add(struct batch *b, struct file *f, const struct stamp *before);
 /* A path that counts as changed without a look; relative or absolute. */
 void batch_force(struct batch *b, const char *path);
 bool batch_is_empty(const struct batch *b);

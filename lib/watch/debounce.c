@@ -2,11 +2,11 @@
 /* The quiet time of a batch, from what the batch looked like so far. */
 #include "lib/watch/debounce.h"
 
-#define SAVE_US ((int64_t)10000)     /* after one completed save */
-#define PARTIAL_US ((int64_t)40000)  /* a removed file may come back */
-#define EACH_US ((int64_t)1500)	     /* longer for each further change */
+#define SAVE_US ((int64_t)10000)    /* after one completed save */
+#define PARTIAL_US ((int64_t)40000) /* a removed file may come back */
+#define EACH_US ((int64_t)1500)	    /* longer for each further change */
 #define LONGEST_US ((int64_t)250000)
-#define MANY_US ((int64_t)200000)    /* by number alone */
+#define MANY_US ((int64_t)200000) /* by number alone */
 
 void debounce_init(struct debounce *d, int64_t quiet_ms, int64_t max_wait_ms)
 {

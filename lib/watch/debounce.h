@@ -19,6 +19,7 @@
 enum change_kind {
 	CHANGE_SAVED,	/* closed after writing, or moved to its name */
 	CHANGE_PARTIAL, /* removed, moved away, created: more may come */
+	CHANGE_FOUND,	/* no event told: seen when looking at a file */
 };
 
 struct debounce {

@@ -77,6 +77,15 @@ static struct file *file_of(struct tree *t, struct dir *d, const char *name,
 	return f;
 }
 
+/* A file that was not there before is often on its way to another name. */
+static enum change_kind kind_of(const struct file *f, uint32_t mask)
+{
+	return (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0 &&
+			       f->stamp.kind != STAMP_NONE ?
+		       CHANGE_SAVED :
+		       CHANGE_PARTIAL;
+}
+
 static void on_file(struct tree *t, struct dir *d, uint32_t mask,
 		    const char *name)
 {
@@ -85,13 +94,9 @@ static void on_file(struct tree *t, struct dir *d, uint32_t mask,
 	if (f == NULL || f->node.set == 0)
 		return;
 	tree_hold(f);
-	f->unfinished = (mask & IN_CREATE) != 0 &&
-			is_still_written(t, d, name);
+	f->unfinished = (mask & IN_CREATE) != 0 && is_still_written(t, d, name);
 	if (!f->unfinished)
-		tree_touch(t, f,
-			   (mask & (IN_CLOSE_WRITE | IN_MOVED_TO)) != 0 ?
-				   CHANGE_SAVED :
-				   CHANGE_PARTIAL);
+		tree_touch(t, f, kind_of(f, mask));
 	tree_release(t, f);
 }
 
@@ -127,8 +132,7 @@ static void on_name(struct tree *t, struct dir *d, uint32_t mask,
 
 	if ((d->flags & DIR_GITDIR) != 0)
 		on_git_name(t, name);
-	if ((d->flags & DIR_HOT) != 0 &&
-	    roots_concern(t, path_in(t, d, name)))
+	if ((d->flags & DIR_HOT) != 0 && roots_concern(t, path_in(t, d, name)))
 		t->recheck = true;
 	if (str_eq(name, ".gitignore") &&
 	    (d->flags & (DIR_LIVE | DIR_HOT)) != 0)
@@ -139,8 +143,7 @@ static void on_name(struct tree *t, struct dir *d, uint32_t mask,
 		return;
 	}
 	if ((d->flags & DIR_LIVE) != 0 && (mask & IN_CLOSE_WRITE) == 0 &&
-	    ((mask & (IN_DELETE | IN_MOVED_FROM)) != 0 ||
-	     is_link(t, d, name)))
+	    ((mask & (IN_DELETE | IN_MOVED_FROM)) != 0 || is_link(t, d, name)))
 		on_dir_name(t, d, mask, name, true);
 	if (str_eq(name, ".git") && (d->flags & DIR_LIVE) != 0)
 		scan_push(t, d, SCAN_ARM);

@@ -267,10 +267,10 @@ static const struct pattern *by_regex(const struct filter *f, const char *path,
 	memcpy(dir, path, len);
 	dir[len] = '/';
 	for (i = 0; i < p->n; i++) {
-		if (is_dir ? f->regex[i].prunes &&
-				     regex_hits(f, i, dir, len + 1,
-						PCRE2_NOTEOL) :
-			     regex_hits(f, i, path, len, 0))
+		if (is_dir ?
+			    f->regex[i].prunes && regex_hits(f, i, dir, len + 1,
+							     PCRE2_NOTEOL) :
+			    regex_hits(f, i, path, len, 0))
 			return &p->v[i];
 	}
 	return NULL;

@@ -7,7 +7,7 @@
  * slash if they lie outside of it. In order of strength:
  *
  *	never		.git, .hr; node_modules unless a root or included
- *	strong include	a pattern with a slash, such as "vendor/ours/": beats all
+ *	strong include	a pattern with a slash ("vendor/ours/"): beats all
  *	exclude, exclude_regex
  *	editors' temporary names
  *	weak include	a pattern without a slash: beats .gitignore and ext

@@ -13,7 +13,8 @@
 
 enum outcome { YES, NO, NEVER, NOT_HERE };
 
-struct class {
+struct class
+{
 	const char *name;
 	int (*has)(int c);
 };
@@ -76,8 +77,7 @@ static bool bracket_item(const char **p, unsigned char c, unsigned char *last,
 		*last = 0;
 		++*p;
 		return true;
-	} else if (at == '[' && (*p)[1] == ':' &&
-		   strchr(*p + 2, ']') != NULL &&
+	} else if (at == '[' && (*p)[1] == ':' && strchr(*p + 2, ']') != NULL &&
 		   strchr(*p + 2, ']')[-1] == ':' &&
 		   strchr(*p + 2, ']') > *p + 2) {
 		len = class_match(*p + 2, c, hit);

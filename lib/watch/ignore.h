@@ -16,8 +16,8 @@
 struct ignore;
 
 struct ignore_rule {
-	const char *text;    /* as written, for people */
-	const char *file;    /* BORROWED from the list; NULL: none */
+	const char *text; /* as written, for people */
+	const char *file; /* BORROWED from the list; NULL: none */
 	int line;
 	const char *pattern; /* without '!', leading and trailing '/' */
 	unsigned len;
@@ -26,7 +26,7 @@ struct ignore_rule {
 	bool only_dirs;
 	bool base_only; /* no slash: matches the last component */
 	bool ends_with; /* '*' and then only literal */
-	bool anchored;  /* has a slash that is not the last character */
+	bool anchored;	/* has a slash that is not the last character */
 };
 
 /* OWNED: ignore_free(). NULL is fine for ignore_free and ignore_match. */

@@ -14,9 +14,10 @@
 #define MOUNTINFO_MAX_BYTES ((size_t)8 << 20)
 
 static const char *const silent[] = {
-	"9p",	"afs",	   "ceph",  "cifs",    "fuse", "gfs2",	 "glusterfs",
-	"lustre", "ncpfs", "nfs",   "nfs4",    "ocfs2", "overlay", "prl_fs",
-	"smb3", "smbfs",   "vboxsf", "virtiofs", "vmhgfs", NULL
+	"9p",	 "afs",	      "ceph",	  "cifs",   "fuse",
+	"gfs2",	 "glusterfs", "lustre",	  "ncpfs",  "nfs",
+	"nfs4",	 "ocfs2",     "overlay",  "prl_fs", "smb3",
+	"smbfs", "vboxsf",    "virtiofs", "vmhgfs", NULL
 };
 
 bool mounts_is_silent(const char *type)

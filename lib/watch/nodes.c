@@ -37,9 +37,8 @@ struct file *as_file(struct node *node)
 
 const char *node_name(const struct node *node)
 {
-	return node->is_dir ?
-		       (const char *)node + offsetof(struct dir, name) :
-		       (const char *)node + offsetof(struct file, name);
+	return node->is_dir ? (const char *)node + offsetof(struct dir, name) :
+			      (const char *)node + offsetof(struct file, name);
 }
 
 struct nodes *nodes_new(void)

@@ -26,24 +26,25 @@ struct node {
 	struct node *prev;
 	struct node *chain; /* in the hash table */
 	uint32_t hash;
-	uint32_t set; /* who wants it (sets.h) */
+	uint32_t set;  /* who wants it (sets.h) */
 	uint32_t refs; /* who holds it; a directory's children do */
 	bool is_dir;
-	bool seen; /* by the rescan that is under way */
+	bool seen;    /* by the rescan that is under way */
 	bool follows; /* a symbolic link that is followed */
 };
 
 enum dir_flag {
-	DIR_LIVE = 1,     /* exists and is watched, or polled */
-	DIR_ROOT = 2,     /* somebody's watched directory: never pruned */
-	DIR_WAY = 4,      /* on the way to a root: its renaming matters */
-	DIR_HOT = 8,      /* a way where names matter: next one is missing, is
+	DIR_LIVE = 1,	  /* exists and is watched, or polled */
+	DIR_ROOT = 2,	  /* somebody's watched directory: never pruned */
+	DIR_WAY = 4,	  /* on the way to a root: its renaming matters */
+	DIR_HOT = 8,	  /* a way where names matter: next one is missing, is
 			     a link or a file, or ignore rules live here */
 	DIR_LISTED = 16,  /* its files have been recorded */
 	DIR_QUEUED = 32,  /* waits for the indexer */
 	DIR_POLLED = 64,  /* no events come: looked at from time to time */
 	DIR_GITDIR = 128, /* holds index.lock, or info/exclude */
 	DIR_WARNED = 256, /* its trouble has been told */
+	DIR_PUSHED = 512, /* waits for a SCAN_ARM already */
 };
 
 struct dir {
@@ -56,8 +57,8 @@ struct dir {
 	uint64_t dev, ino;     /* when it was last opened */
 	int64_t armed_ns;      /* real time when it was first watched */
 	int wd;		       /* or -1 */
-	uint32_t narrow; /* of node.set: only for their strong includes */
-	uint32_t roots;	 /* those for whom it is a root */
+	uint32_t narrow;       /* of node.set: only for their strong includes */
+	uint32_t roots;	       /* those for whom it is a root */
 	uint32_t flags;
 	uint32_t path_len; /* "/" counts as 0 */
 	char name[];
@@ -66,8 +67,8 @@ struct dir {
 struct file {
 	struct node node;
 	struct stamp stamp;
-	uint32_t turn;	/* of the last look */
-	bool tentative; /* stamp is newer than events not read yet */
+	uint32_t turn;	 /* of the last look */
+	bool tentative;	 /* stamp is newer than events not read yet */
 	bool unfinished; /* created, its writer has not closed it */
 	char name[];
 };

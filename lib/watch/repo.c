@@ -249,8 +249,8 @@ bool repo_reload(struct repo *r)
 
 	free(path);
 	if (r->global != NULL)
-		differs |= replace(&r->excludes,
-				   repo_read_list(r->global, true));
+		differs |=
+			replace(&r->excludes, repo_read_list(r->global, true));
 	return differs;
 }
 

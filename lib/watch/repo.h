@@ -13,9 +13,9 @@
 struct ignore;
 
 struct repo {
-	char *gitdir;	/* with index.lock */
-	char *infodir;	/* with exclude; of the main work tree */
-	char *global;	/* core.excludesFile, or NULL */
+	char *gitdir;  /* with index.lock */
+	char *infodir; /* with exclude; of the main work tree */
+	char *global;  /* core.excludesFile, or NULL */
 	struct ignore *info;
 	struct ignore *excludes; /* of global */
 	bool locked;

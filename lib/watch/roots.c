@@ -140,8 +140,7 @@ static void lose(struct tree *t, const char *root)
 	char *copy = xstrdup(root), *rest = copy, *name;
 	struct file *f = NULL;
 
-	while (d != NULL && f == NULL &&
-	       (name = strsep(&rest, "/")) != NULL) {
+	while (d != NULL && f == NULL && (name = strsep(&rest, "/")) != NULL) {
 		if (name[0] == '\0')
 			continue;
 		next = dir_find(t->nodes, d, name);

@@ -83,16 +83,15 @@ bool scan_watch(struct tree *t, struct dir *d, const char *path, bool all)
 	int wd = -1;
 
 	if (t->fd >= 0)
-		wd = inotify_watch(t->fd, path,
-				   all ? INOTIFY_ALL : INOTIFY_WAY,
+		wd = inotify_watch(t->fd, path, all ? INOTIFY_ALL : INOTIFY_WAY,
 				   may_follow(d));
 	if (wd >= 0) {
 		tree_map_wd(t, d, wd);
 		return true;
 	}
 	tree_unmap_wd(t, d);
-	if (t->fd >= 0 && (errno == ENOENT || errno == ENOTDIR ||
-			   errno == ELOOP))
+	if (t->fd >= 0 &&
+	    (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return false;
 	if (t->fd >= 0 && errno == EACCES) {
 		if (all)
@@ -218,8 +217,8 @@ bool scan_is_written(const char *path)
 
 	/* A read lease is refused while anyone writes: fcntl(2), F_SETLEASE.
 	 * Where there are none, nobody is said to. */
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-				O_CLOEXEC);
+	fd = open(path,
+		  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	written = fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN;
@@ -324,8 +323,8 @@ void scan_child_file(struct tree *t, struct dir *parent, const char *name,
 		bool since = has_since(t, parent->node.set);
 
 		if (since || file_find(t->nodes, parent, name) != NULL)
-			arm_file(t, parent, name,
-				 child_path(t, parent, name), since);
+			arm_file(t, parent, name, child_path(t, parent, name),
+				 since);
 		return;
 	}
 	abs = child_path(t, parent, name);
@@ -518,11 +517,11 @@ static void scan_dir(struct tree *t, struct dir *d, enum scan_mode mode)
 	path = node_path(&d->node, &t->path);
 	if (mode == SCAN_ARM && has_since(t, d->node.set))
 		since_dir(t, d, path, ctime_ns);
+	if (mode == SCAN_COMPARE && fresh)
+		mode = SCAN_NEW;
 	if (mode == SCAN_COMPARE && (d->flags & DIR_LISTED) == 0 &&
 	    ctime_ns > d->armed_ns - CTIME_SLACK_NS)
 		force(t, d);
-	if (mode == SCAN_COMPARE && fresh)
-		mode = SCAN_NEW;
 	walk(t, d, mode);
 	if (mode == SCAN_NEW) {
 		d->flags |= DIR_LISTED;
@@ -536,6 +535,10 @@ void scan_push(struct tree *t, struct dir *d, enum scan_mode mode)
 {
 	struct todo todo = { d, mode };
 
+	if (mode == SCAN_ARM && (d->flags & DIR_PUSHED) != 0)
+		return;
+	if (mode == SCAN_ARM)
+		d->flags |= DIR_PUSHED;
 	dir_hold(d);
 	VEC_PUSH(&t->todo, todo);
 }
@@ -546,6 +549,8 @@ void scan_run(struct tree *t)
 
 	while (t->todo.n > 0) {
 		todo = t->todo.v[--t->todo.n];
+		if (todo.mode == SCAN_ARM)
+			todo.dir->flags &= ~(uint32_t)DIR_PUSHED;
 		scan_dir(t, todo.dir, todo.mode);
 		dir_release(t, todo.dir);
 	}

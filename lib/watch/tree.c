@@ -100,7 +100,9 @@ int tree_fd(const struct tree *t)
 
 static struct dir **wd_slot(const struct tree *t, int wd)
 {
-	return &t->wds[(unsigned)wd * 2654435761u & (t->wds_size - 1)];
+	size_t hash = (size_t)(uint32_t)wd * 2654435761u;
+
+	return &t->wds[hash & (t->wds_size - 1)];
 }
 
 struct dir *tree_by_wd(const struct tree *t, int wd)
@@ -175,8 +177,7 @@ void dir_free_if_idle(struct tree *t, struct dir *d)
 	struct dir *parent;
 
 	while (d->node.refs == 0 && d->node.parent != NULL &&
-	       (d->flags & (DIR_LIVE | DIR_ROOT | DIR_WAY | DIR_GITDIR)) ==
-		       0) {
+	       (d->flags & (DIR_LIVE | DIR_ROOT | DIR_WAY | DIR_GITDIR)) == 0) {
 		parent = d->node.parent;
 		tree_unmap_wd(t, d);
 		ignore_free(d->ignore);
@@ -234,8 +235,8 @@ static unsigned kind_of(const struct tree *t, const struct filter *filter,
 	return 0;
 }
 
-int tree_add(struct tree *t, const struct filter *filter,
-	     const struct watch *w, int64_t since_real_us)
+int tree_add(struct tree *t, const struct filter *filter, const struct watch *w,
+	     int64_t since_real_us)
 {
 	struct sub *s;
 	unsigned slot;
@@ -390,7 +391,7 @@ void tree_refresh(struct tree *t, struct file *f, const struct stamp *want)
 	hash_if_needed(t, f, want, path);
 	if (before.kind != STAMP_UNKNOWN &&
 	    !verdict_is_same(stamp_compare(&before, &f->stamp)))
-		touch_as(t, f, &before, CHANGE_SAVED);
+		touch_as(t, f, &before, CHANGE_FOUND);
 }
 
 const struct stamp *tree_stamp(const struct file *f)

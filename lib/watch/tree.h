@@ -56,8 +56,8 @@ int tree_fd(const struct tree *t);
  * tree_remove. since_real_us: what changed after it counts as touched when
  * armed; 0: nothing does. Returns the slot, or -1 if all are taken.
  */
-int tree_add(struct tree *t, const struct filter *filter,
-	     const struct watch *w, int64_t since_real_us);
+int tree_add(struct tree *t, const struct filter *filter, const struct watch *w,
+	     int64_t since_real_us);
 /* Walk for all new subscriptions at once. */
 void tree_arm(struct tree *t);
 void tree_remove(struct tree *t, unsigned slot);

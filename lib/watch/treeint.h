@@ -53,19 +53,19 @@ struct tree {
 	struct nodes *nodes;
 	struct sets *sets;
 	struct sub *subs[SETS_SLOTS];
-	unsigned n_subs; /* slots that were ever used */
+	unsigned n_subs;  /* slots that were ever used */
 	struct dir **wds; /* hash table of wd */
 	size_t wds_size;
 	size_t n_wds;
 	VEC(struct todo) todo;
-	VEC(struct dir *) queue; /* for the indexer, LIFO; held */
+	VEC(struct dir *) queue;     /* for the indexer, LIFO; held */
 	VEC(struct file *) unhashed; /* for the indexer; held */
-	VEC(struct dir *) dirty; /* ignore rules changed; held */
-	VEC(struct dir *) polled; /* held */
-	VEC(struct dir *) repos; /* directories with .git; held */
+	VEC(struct dir *) dirty;     /* ignore rules changed; held */
+	VEC(struct dir *) polled;    /* held */
+	VEC(struct dir *) repos;     /* directories with .git; held */
 	struct listing listing;
-	struct buf path;  /* scratch */
-	struct buf child; /* scratch */
+	struct buf path;	    /* scratch */
+	struct buf child;	    /* scratch */
 	const struct dir *child_of; /* child begins with its path */
 	uint32_t turn;
 	bool recheck; /* roots may have come, gone, or be others now */

@@ -89,8 +89,10 @@ static void on_touch(void *data, unsigned slot, struct file *f,
 	struct watcher *w = data;
 	struct subscription *s = w->subs[slot];
 
-	batch_add(s->batch, f, before);
-	change(w, s, kind);
+	/* A look at a file that another service began is no news to those
+	 * who have it in their batch. */
+	if (batch_add(s->batch, f, before) || kind != CHANGE_FOUND)
+		change(w, s, kind);
 }
 
 static void on_force(void *data, unsigned slot, const char *path)
@@ -149,10 +151,10 @@ static void settle(struct watcher *w, unsigned slot)
 	struct outcome out;
 	size_t i;
 
-	debounce_end(&s->debounce);
-	s->waits = false;
 	batch_settle(s->batch, s->filter, !s->service.watch.skip_unchanged,
 		     on_ignored, &st, &out);
+	debounce_end(&s->debounce);
+	s->waits = false;
 	if (out.total > 0)
 		report_changed(w->chan, s->id, &out, first_us, clock_mono_us(),
 			       real_us);
@@ -167,6 +169,8 @@ static void answer_syncs(struct watcher *w)
 {
 	size_t i, kept = 0;
 
+	if (ev_is_active(&w->index))
+		return;
 	for (i = 0; i < w->syncs.n; i++) {
 		if (set_is_empty(&w->syncs.v[i].waits))
 			report_synced(w->chan, w->syncs.v[i].token);
@@ -218,7 +222,8 @@ static void set_timer(struct watcher *w, ev_timer *timer, int64_t us)
 	ev_timer_start(w->loop, timer);
 }
 
-/* After everything that may have brought changes. */
+/* After everything that may have brought changes. A sync is answered when
+ * the indexer rests: then what happens next is judged by what is known. */
 static void advance(struct watcher *w)
 {
 	int64_t next;
@@ -248,10 +253,10 @@ static void set_poll(struct watcher *w)
 static void drain(struct watcher *w)
 {
 	tree_drain(w->tree);
-	advance(w);
-	set_poll(w);
 	if (!ev_is_active(&w->index))
 		ev_idle_start(w->loop, &w->index);
+	advance(w);
+	set_poll(w);
 }
 
 static void on_events(struct ev_loop *loop, ev_io *io, int revents)
@@ -286,8 +291,7 @@ static void on_index(struct ev_loop *loop, ev_idle *idle, int revents)
 	(void)revents;
 	if (!tree_index(w->tree))
 		ev_idle_stop(loop, idle);
-	else
-		advance(w);
+	advance(w);
 }
 
 /* ---- subscriptions ------------------------------------------------------ */

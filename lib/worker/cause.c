@@ -43,8 +43,7 @@ static bool is_under_way(const struct worker *w)
 static void add_path(struct cause *c, const char *path)
 {
 	if (c->paths.n >= PATHS_MAX ||
-	    (c->paths.n > 0 &&
-	     strv_has((const char *const *)c->paths.v, path)))
+	    (c->paths.n > 0 && strv_has((const char *const *)c->paths.v, path)))
 		return;
 	VEC_PUSH(&c->paths, xstrdup(path));
 	VEC_PUSH(&c->paths, NULL);

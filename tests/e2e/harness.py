@@ -98,7 +98,9 @@ def ask(port, timeout=5):
             words = s.makefile().readline().split()
     except OSError:
         return None
-    return (words[0], int(words[1]), int(words[2])) if len(words) == 3 else None
+    if len(words) != 3:
+        return None
+    return words[0], int(words[1]), int(words[2])
 
 
 def actor(*options):
@@ -270,7 +272,19 @@ class Stack:
         done.err = done.stderr.decode(errors="replace")
         done.both = done.out + done.err
         done.code = done.returncode
+        if done.code == 0 and \
+                {"restart", "reload", "start", "up"} & set(args[:1]):
+            self.wait_for_actors()
         return done
+
+    def wait_for_actors(self):
+        """Ready without a port means that it was executed: wait until an
+        actor has also got as far as its journal."""
+        for row in self.ps():
+            pid = row["pid"]
+            if pid and row["state"] == "ready" and cmdline(pid)[:1] == [ACTOR]:
+                eventually(lambda: not alive(pid) or any(
+                    e.pid == pid for e in self.journal("start")))
 
     def up(self, *args, settled=True, use_pty=False, first=(), **kw):
         """Starts `hr up ARGS` in a session of its own. settled: waits until
@@ -329,8 +343,9 @@ class Stack:
             return rows and all(r["state"] in
                                 ("ready", "stopped", "done", "failed")
                                 for r in rows) and rows
-        return eventually(settled, limit,
-                          lambda: "all settled: %s" % self.ps())
+        eventually(settled, limit,
+                   lambda: "all settled: %s" % self.ps())
+        self.wait_for_actors()
 
     def ps(self):
         """Rows of `hr ps --json`, or [] while nothing answers."""

@@ -45,12 +45,22 @@ def as_nobody(stack):
                      "--clear-groups"]
     stack.hr_path = shutil.copy(HR, stack.base)
     stack.actor = shutil.copy(ACTOR, stack.base)
-    for top, dirs, files in os.walk(stack.base):
-        os.chown(top, NOBODY, NOBODY)
-        for f in files:
-            os.chown(os.path.join(top, f), NOBODY, NOBODY)
+    give_to(stack, NOBODY)
     os.chmod(stack.base, 0o755)
     stack.env["HOME"] = stack.base
+
+
+def give_to(stack, uid):
+    """Everything of the stack, and leave to write a sanitizer's reports.
+    The leak check needs a process and descriptors of its own: without."""
+    for top, _, files in os.walk(stack.base):
+        for name in [top] + [os.path.join(top, f) for f in files]:
+            os.chown(name, uid, uid)
+    options = stack.env.get("ASAN_OPTIONS", "")
+    folder = re.search(r"log_path=([^:]+)/", options)
+    if folder:
+        os.chmod(folder.group(1), 0o1777)
+    stack.env["ASAN_OPTIONS"] = "detect_leaks=0:" + options
 
 
 def own_actor(stack, *options):
@@ -302,10 +312,7 @@ def test_fork_refused(stack, n):
     if os.geteuid() != 0:
         pytest.skip("needs a user without other processes")
     uid = 60000 + os.getpid() % 5000 + n * 16
-    for top, dirs, files in os.walk(stack.base):
-        os.chown(top, uid, uid)
-        for f in files:
-            os.chown(os.path.join(top, f), uid, uid)
+    give_to(stack, uid)
     stack.as_user = ["prlimit", "--nproc=%d" % n, "setpriv",
                      "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups"]
     stack.conf("defaults { backoff = \"60s\" }\n")
@@ -375,10 +382,7 @@ def test_inotify_exhausted(stack):
     uid = 66000 + os.getpid() % 5000
     stack.procfile(a=own_actor(stack))
     stack.conf("service a { watch { dirs = {\"src\"} } }\n")
-    for top, dirs, files in os.walk(stack.base):
-        os.chown(top, uid, uid)
-        for f in files:
-            os.chown(os.path.join(top, f), uid, uid)
+    give_to(stack, uid)
     hold = subprocess.Popen(
         ["setpriv", "--reuid=%d" % uid, "--clear-groups", "/usr/bin/python3",
          "-c", "import ctypes, sys\n"

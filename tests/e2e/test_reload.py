@@ -44,7 +44,7 @@ BUILD = """
 echo "start $HR_GENERATION $(cat src/a.c)" >>../builds
 exec 9>../building
 flock -n 9 || echo "two at once" >>../builds
-grep -q slow src/a.c && sleep 60
+grep -q slow src/a.c && { echo "sleeping" >>../builds; sleep 60; }
 grep -q bad src/a.c && { echo "a.c:1: syntax error" >&2; exit 1; }
 cp src/a.c "$HR_OUT"
 echo "done $HR_GENERATION $(cat "$HR_OUT")" >>../builds
@@ -381,7 +381,7 @@ def test_on_build_error_stop(stack):
 def test_change_during_a_build_kills_it_and_builds_once_more(stack):
     with_build(stack)
     stack.write("src/a.c", "slow")
-    eventually(lambda: len(builds(stack, "start")) == 2)
+    eventually(lambda: builds(stack, "sleeping"))
     began = time.monotonic()
     stack.write("src/a.c", "3")
     until_content(stack, "3")

@@ -149,12 +149,13 @@ static const char *const words[] = { "a",   "b",   "c",	  "ab",	  "foo",
 				     "a.o", "x y", "[a]", "b\\",  "-",
 				     "!n",  "#h",  "*",	  "foo.c" };
 static const char *const bits[] = {
-	"a",   "b",	 "c",		"foo",	     ".o",   ".c",    "*",
-	"**",  "?",	 "[a-c]",	"[",	     "[!a]", "[^b]",  "\\",
-	"/",   "/",	 "/",		"**/",	     "/**",  "*.",    "\\*",
-	"\\ ", " ",	 "[[:alpha:]]", "[]a]",	     "]",    "!",     "#",
-	"-",   "[a\\]]", "x y",		"[[:bad:]]", "\t",   "[b-a]", "[a-]",
-	"ab",  "[\\a]",	 "[--0]",
+	"a**/", "foo**/", "b**",  "x y**/",	 "a",	  "b",
+	"c",	"foo",	  ".o",	  ".c",		 "*",	  "**",
+	"?",	"[a-c]",  "[",	  "[!a]",	 "[^b]",  "\\",
+	"/",	"/",	  "/",	  "**/",	 "/**",	  "*.",
+	"\\*",	"\\ ",	  " ",	  "[[:alpha:]]", "[]a]",  "]",
+	"!",	"#",	  "-",	  "[a\\]]",	 "x y",	  "[[:bad:]]",
+	"\t",	"[b-a]",  "[a-]", "ab",		 "[\\a]", "[--0]",
 };
 
 static void random_pattern(struct buf *b)
@@ -209,7 +210,7 @@ static void random_list(size_t i)
 		random_pattern(&b);
 	if (rnd(8) == 0)
 		b.len--;
-	snprintf(path, sizeof(path), "%s/%s.gitignore", root, dirs[i].path);
+	snprintf(path, sizeof(path), "%s/%.191s.gitignore", root, dirs[i].path);
 	write_file(path, b.data, b.len);
 	dirs[i].list = ignore_new();
 	ignore_add_text(dirs[i].list, b.data, b.len, "");
@@ -231,7 +232,7 @@ static void make_tree(void)
 			snprintf(dirs[i].path, sizeof(dirs[i].path), "%.64s%s/",
 				 dirs[parent].path, words[rnd(NITEMS(words))]);
 		}
-		snprintf(path, sizeof(path), "%s/%s", root, dirs[i].path);
+		snprintf(path, sizeof(path), "%s/%.191s", root, dirs[i].path);
 		mkdir(path, 0755);
 	}
 	for (i = 0; i < DIRS; i++) {

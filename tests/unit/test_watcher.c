@@ -63,10 +63,12 @@ static struct {
 	struct chan *chan;
 	struct heard ids[IDS];
 	uint32_t synced;
-	unsigned degraded;
+	unsigned degraded, hellos;
 	char degraded_why[512];
 	bool gone;
 	bool live;
+	const char *limit; /* of watches or instances, in a namespace */
+	const char *limit_file;
 } rig;
 
 /* ---- hearing ------------------------------------------------------------ */
@@ -108,6 +110,7 @@ static void on_message(void *data, uint32_t type, const void *body, size_t len,
 	switch ((enum watcher_says)type) {
 	case V_HELLO:
 		assert_int_equal(get_u32(&g), WIRE_VERSION);
+		rig.hellos++;
 		break;
 	case V_ARMED:
 		h->armed++;
@@ -206,6 +209,28 @@ __attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
 
 /* ---- the role ----------------------------------------------------------- */
 
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+/* A user namespace counts, and limits, for itself. */
+static int limit_watches(void)
+{
+	char map[64];
+
+	snprintf(map, sizeof(map), "0 %d 1", (int)geteuid());
+	if (unshare(CLONE_NEWUSER) < 0 ||
+	    write_text("/proc/self/uid_map", map) < 0)
+		return -1;
+	return write_text(rig.limit_file, rig.limit);
+}
+
 static void start_role(void)
 {
 	int fds[2];
@@ -223,6 +248,8 @@ static void start_role(void)
 		/* What the test holds is not the role's. */
 		dup2(fd, CHAN_PARENT_FD);
 		close_range(CHAN_PARENT_FD + 1, ~0u, 0);
+		if (rig.limit != NULL && limit_watches() < 0)
+			_exit(0);
 		exit(watcher_main(1, argv));
 	}
 	close(fds[1]);
@@ -369,8 +396,8 @@ static void expect(const char *what, const char *paths)
 	if (h->changed != 1 || strcmp(h->paths, paths) != 0)
 		fail_msg("%s: %u change sets, '%s', not one of '%s' (%u calm, "
 			 "%u ignored: %s)",
-			 what, h->changed, h->paths, paths, h->calm,
-			 h->ignored, h->why);
+			 what, h->changed, h->paths, paths, h->calm, h->ignored,
+			 h->why);
 	reset();
 }
 
@@ -486,11 +513,11 @@ static void test_unchanged_reloads(void **state)
 
 static void test_vim(void **state)
 {
-	static const char *const modes[] = {
-		"set backupcopy=no writebackup", "set backupcopy=yes",
-		"set nowritebackup", "set backup backupcopy=no",
-		"set backup backupcopy=yes"
-	};
+	static const char *const modes[] = { "set backupcopy=no writebackup",
+					     "set backupcopy=yes",
+					     "set nowritebackup",
+					     "set backup backupcopy=no",
+					     "set backup backupcopy=yes" };
 	size_t i;
 
 	(void)state;
@@ -662,10 +689,9 @@ static void test_circle(void **state)
 	sh("mkdir -p a/b other; ln -s ../.. a/b/up; ln -s a there; "
 	   "ln -s there again");
 	s.watch.follow_symlinks = true;
-	s.watch.dirs = (const char *const[]){ strcat(strcpy((char[64]){ 0 },
-							    rig.dir),
-						     "/a"),
-					      NULL };
+	s.watch.dirs = (const char *const[]){
+		strcat(strcpy((char[64]){ 0 }, rig.dir), "/a"), NULL
+	};
 	sh("ln -s %s/other a/link", rig.dir);
 	subscribe(1, &s);
 	sh("echo x >other/f");
@@ -872,7 +898,8 @@ static void test_git_checkout(void **state)
 	sh("git init -q . && git config user.email a@b && "
 	   "git config user.name a && mkdir -p d/e && "
 	   "for i in $(seq 2000); do echo $i >d/e/f$i; done && git add . && "
-	   "git commit -qm 1 && for i in $(seq 2000); do echo x >>d/e/f$i; done "
+	   "git commit -qm 1 && for i in $(seq 2000); do echo x >>d/e/f$i; "
+	   "done "
 	   "&& git commit -qam 2");
 	subscribe_default();
 	sh("git checkout -q HEAD~1");
@@ -880,7 +907,8 @@ static void test_git_checkout(void **state)
 	assert_int_equal(rig.ids[1].changed, 1);
 	assert_int_equal(rig.ids[1].total, 2000);
 	reset();
-	sh("git checkout -q - 2>/dev/null || git checkout -q master 2>/dev/null "
+	sh("git checkout -q - 2>/dev/null || "
+	   "git checkout -q master 2>/dev/null "
 	   "|| git checkout -q main");
 	sync_now();
 	assert_int_equal(rig.ids[1].changed, 1);
@@ -999,6 +1027,88 @@ static void test_overflow(void **state)
 	reset();
 	sh("echo 2 >>e/new/deep/f");
 	expect("watched since", "e/new/deep/f ");
+}
+
+static bool restart_limited(const char *file, const char *limit)
+{
+	rig.limit = limit;
+	rig.limit_file = file;
+	stop_role(false);
+	start_role();
+	rig.limit = NULL;
+	while (rig.pid > 0 && !rig.gone && rig.hellos == 0)
+		ev_run(rig.loop, EVRUN_ONCE);
+	if (!rig.gone)
+		send_setup();
+	return !rig.gone;
+}
+
+/* What has no watch is polled, and nothing is missed. */
+static void limited(const char *file, const char *limit, const char *why)
+{
+	if (!restart_limited(file, limit))
+		skip();
+	rig.live = true;
+	sh("for i in $(seq 60); do mkdir d$i; echo $i >d$i/f; done");
+	subscribe_default();
+	assert_int_equal(rig.degraded, 1);
+	if (strstr(rig.degraded_why, why) == NULL)
+		fail_msg("'%s'", rig.degraded_why);
+	sh("for i in $(seq 60); do echo x >>d$i/f; done");
+	sync_now();
+	assert_int_equal(rig.ids[1].total, 60);
+	reset();
+	sh("mkdir -p d7/new/deep; echo 1 >d7/new/deep/f; rm d8/f");
+	expect("made and removed", "d7/new/deep/f d8/f ");
+	sh("touch d9/f");
+	expect_nothing("touch");
+}
+
+static void test_watch_limit(void **state)
+{
+	(void)state;
+	rig.hellos = 0;
+	limited("/proc/sys/user/max_inotify_watches", "20", "inotify watches");
+}
+
+static void test_instance_limit(void **state)
+{
+	(void)state;
+	rig.hellos = 0;
+	limited("/proc/sys/user/max_inotify_instances", "0", "inotify");
+}
+
+/* Without a change nothing runs: no timer, no wake-up. */
+static unsigned long switches(void)
+{
+	char path[64], line[256];
+	unsigned long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)rig.pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+			n = strtoul(line + 24, NULL, 10);
+	}
+	fclose(f);
+	return n;
+}
+
+static void test_idle(void **state)
+{
+	unsigned long before;
+
+	(void)state;
+	sh("mkdir -p a/b/c; echo 1 >a/b/f");
+	subscribe_default();
+	sh("echo 2 >a/b/f");
+	sync_now();
+	usleep(20000);
+	before = switches();
+	usleep(500000);
+	assert_int_equal(switches(), before);
 }
 
 /* Killed, and started again with the time of the last change set. */
@@ -1147,7 +1257,7 @@ static void test_random(void **state)
 	s.debounce_ms = 0;
 	subscribe(2, &s);
 	look(before);
-	for (round = 0; round < 150; round++) {
+	for (round = 0; round < 30; round++) {
 		for (edits = rnd(30); edits > 0; edits--) {
 			one_edit(step++);
 			if (rnd(4) == 0)
@@ -1225,6 +1335,9 @@ int main(void)
 		T(test_shared),
 		T(test_replaced),
 		T(test_overflow),
+		T(test_watch_limit),
+		T(test_instance_limit),
+		T(test_idle),
 		T(test_since),
 		T(test_random),
 		T(test_rapid),
