@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -59,9 +60,16 @@ static char *dir_of(const struct load_options *opt, const char *file,
 {
 	char *path = path_join(start_dir(opt), file);
 	char *dir = path_dir(path), *real = realpath(dir, NULL);
+	struct stat st;
 
-	if (real == NULL)
+	if (real == NULL) {
 		err_sys(err, "cannot open directory %s", dir);
+	} else if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		err_set(err, ERR_VALUE, "%s is a directory, not a file", path);
+		err_hint(err, "-C DIR names the directory of a stack");
+		free(real);
+		real = NULL;
+	}
 	free(path);
 	free(dir);
 	return real;

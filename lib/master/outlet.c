@@ -2,10 +2,13 @@
 /* Bytes on their way to standard output. */
 #include "lib/master/outlet.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 /* A buffer that a burst made larger than this is given back when empty. */
 #define KEPT_BYTES ((size_t)512 << 10)
@@ -57,6 +60,9 @@ static bool write_out(struct outlet *o)
 		n = sink_write(&o->sink, o->buf.data + o->head,
 			       outlet_pending(o));
 	if (n < 0) {
+		log_line("the output is not read any more (%s); the stack runs "
+			 "on: hr logs shows it, hr down stops it",
+			 strerror(errno));
 		stop_waiting(o);
 		drop_all(o);
 	} else {

@@ -67,15 +67,15 @@ struct child {
 
 IN_CHILD static void reset_signals(void)
 {
-	struct sigaction sa;
+	/* The kernel's struct sigaction, all zero: SIG_DFL. Not the library's
+	 * function: it hides signals 32 and 33, which posix_spawn leaves
+	 * ignored in whatever make or a shell has started. */
+	const long dfl[8] = { 0 };
 	sigset_t none;
 	int i;
 
-	sa.sa_handler = SIG_DFL;
-	sa.sa_flags = 0;
-	sigemptyset(&sa.sa_mask);
 	for (i = 1; i <= SIGRTMAX; i++)
-		sigaction(i, &sa, NULL);
+		syscall(SYS_rt_sigaction, i, dfl, NULL, 8L);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -298,7 +298,8 @@ static void say_missing(const struct child *c, struct err *err)
 
 	if (!c->found && c->search != NULL) {
 		err_set(err, ERR_SYS, "command not found: %s", c->s->path);
-		err_hint(err, "no '%s' in PATH (%s)", c->s->path, c->search);
+		err_hint(err, "no '%s' in PATH (%.60s%s)", c->s->path,
+			 c->search, strlen(c->search) > 60 ? "…" : "");
 		return;
 	}
 	if (!c->found) {

@@ -2,10 +2,17 @@
 """Fixtures: stacks that are ended and checked after each test."""
 import os
 import shutil
+import signal
 
 import pytest
 
 from harness import ACTOR, HR, Stack, make_base
+
+# Started by nohup or as a shell's background job, these are ignored, which
+# hr respects; the tests are about the ordinary case.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _finish(stacks, request):

@@ -286,7 +286,7 @@ static void shows_commands(void **state)
 	}
 	while (!str_starts(tree_command(pid, buffer, sizeof(buffer)), "sh -c"))
 		assert_true(clock_mono_ms() < end);
-	assert_string_equal(buffer, "sh -c echo?'?[2J' >/dev/null; read x");
+	assert_string_equal(buffer, "sh -c echo ' [2J' >/dev/null; read x");
 	assert_int_equal(strlen(tree_command(pid, small, sizeof(small))), 7);
 	kill(pid, SIGKILL);
 	while (!str_eq(tree_command(pid, buffer, sizeof(buffer)), "[sh]"))
