@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "lib/base/err.h"
 #include "lib/base/fd.h"
 #include "lib/base/path.h"
+#include "lib/handoff/diag.h"
 
 /* A line of `hr ps` with a hundred services is far below. */
 #define LINE_MAX_BYTES ((size_t)16 << 20)
@@ -32,8 +34,31 @@ struct call {
 	size_t used; /* of in */
 };
 
+/* hr up holds the directory locked for as long as it runs: statedir.h. */
+static bool is_locked(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 &&
+		      errno == EWOULDBLOCK;
+
+	fd_close(&fd);
+	return locked;
+}
+
 static int not_running(struct err *err, const char *dir, const char *more)
 {
+	struct holder holder = { 0 };
+
+	if (is_locked(dir)) {
+		diag_file_holder(dir, NULL, 0, &holder);
+		err_set(err, ERR_GONE,
+			"the stack in %s (pid %d) cannot be reached: it is just "
+			"starting, or its .hr/ was removed",
+			dir, holder.pid);
+		return err_hint(err, "kill %d stops it gracefully, then hr up",
+				holder.pid);
+	}
+
 	err_set(err, ERR_GONE, "no stack is running in %s%s", dir, more);
 	return err_hint(err, "hr up starts it");
 }

@@ -27,6 +27,8 @@
 #include "lib/proc/tree.h"
 #include "procfile/notes.h"
 
+/* No hand is faster. */
+#define SAME_INTERRUPT_US ((int64_t)200000)
 /* What is left after W_KILL has this long before we kill it ourselves. */
 #define KILL_PATIENCE_US ((int64_t)2000000)
 
@@ -39,6 +41,7 @@ struct master {
 	ev_prepare progress; /* in a stop: whether everything has ended */
 	int lock_fd;
 	unsigned interrupts;
+	int64_t interrupted_at_us;
 	int64_t killed_at_us; /* 0: not yet */
 };
 
@@ -93,6 +96,11 @@ static void on_interrupt(struct ev_loop *loop, ev_signal *w, int revents)
 
 	(void)loop;
 	(void)revents;
+	/* timeout(1) and wrappers that pass on a Ctrl-C which the terminal has
+	 * delivered already: the same one twice. */
+	if (clock_mono_us() - m->interrupted_at_us < SAME_INTERRUPT_US)
+		return;
+	m->interrupted_at_us = clock_mono_us();
 	m->interrupts++;
 	if (m->interrupts == 1 && !m->stack.stopping) {
 		stack_stop(&m->stack, EXIT_INTERRUPTED,

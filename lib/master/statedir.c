@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "lib/base/err.h"
 #include "lib/base/fd.h"
 #include "lib/base/path.h"
 #include "lib/base/str.h"
+#include "lib/handoff/diag.h"
 
 #define LOCK_TRIES 20
 #define LOCK_PAUSE_NS 10000000
@@ -84,14 +86,23 @@ out:
 	return rc;
 }
 
-static int busy(int fd, const char *dir, struct err *err)
+/* Who runs the stack: what it wrote, or, if .hr was removed since, who has
+ * the directory locked. */
+static int busy(const char *dir, struct err *err)
 {
-	char text[32] = "";
+	char *path = path_join(dir, ".hr/lock");
+	struct holder holder = { 0 };
+	struct buf text;
 
-	(void)!pread(fd, text, sizeof(text) - 1, 0);
-	text[strcspn(text, "\n")] = '\0';
-	err_set(err, ERR_BUSY, "the stack in %s is already running (pid %s)",
-		dir, text[0] ? text : "unknown");
+	buf_init(&text, 64);
+	if (path_read(path, &text, NULL) == 0)
+		holder.pid = (pid_t)strtol(buf_str(&text), NULL, 10);
+	if (holder.pid <= 0)
+		diag_file_holder(dir, NULL, 0, &holder);
+	buf_done(&text);
+	free(path);
+	err_set(err, ERR_BUSY, "the stack in %s is already running (pid %d)",
+		dir, holder.pid);
 	return err_hint(err, "`hr ps` shows it, `hr down` stops it");
 }
 
@@ -109,28 +120,46 @@ static int lock_patiently(int fd)
 	return rc;
 }
 
-static int take_lock(const char *state_dir, const char *dir, int *lock_fd,
-		     struct err *err)
+/* The project's directory itself: `git clean -fdx` takes .hr away, and a file
+ * in it would no longer keep a second stack out. *fd is -1 where directories
+ * cannot be locked (NFS): then .hr/lock has to do. */
+static int lock_dir(const char *dir, int *fd, struct err *err)
+{
+	bool held;
+
+	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return err_sys(err, "cannot open %s", dir);
+	if (lock_patiently(*fd) == 0)
+		return 0;
+	held = errno == EWOULDBLOCK;
+	fd_close(fd);
+	return held ? busy(dir, err) : 0;
+}
+
+/* Write who we are into .hr/lock; lock it too if *fd is -1. */
+static int sign(const char *state_dir, const char *dir, int *fd,
+		struct err *err)
 {
 	char *path = path_join(state_dir, "lock");
+	int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = 0;
 	char text[32];
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = 0;
 
-	if (fd < 0) {
+	snprintf(text, sizeof(text), "%d\n", getpid());
+	if (file < 0)
 		rc = err_sys(err, "cannot open %s", path);
-	} else if (lock_patiently(fd) < 0) {
+	else if (*fd < 0 && lock_patiently(file) < 0)
 		rc = errno == EWOULDBLOCK ?
-			     busy(fd, dir, err) :
+			     busy(dir, err) :
 			     err_sys(err, "cannot lock %s", path);
-	} else {
-		snprintf(text, sizeof(text), "%d\n", getpid());
-		if (ftruncate(fd, 0) < 0 ||
-		    fd_write_all(fd, text, strlen(text)) < 0)
-			rc = err_sys(err, "cannot write %s", path);
+	else if (ftruncate(file, 0) < 0 ||
+		 fd_write_all(file, text, strlen(text)) < 0)
+		rc = err_sys(err, "cannot write %s", path);
+	if (rc == 0 && *fd < 0) {
+		*fd = file;
+		file = -1;
 	}
-	if (rc < 0)
-		fd_close(&fd);
-	*lock_fd = fd;
+	fd_close(&file);
 	free(path);
 	return rc;
 }
@@ -174,8 +203,8 @@ char *statedir_open(const char *dir, int *lock_fd, struct err *err)
 	char *state_dir = path_join(dir, ".hr");
 
 	*lock_fd = -1;
-	if (make_dirs(state_dir, err) < 0 ||
-	    take_lock(state_dir, dir, lock_fd, err) < 0 ||
+	if (lock_dir(dir, lock_fd, err) < 0 || make_dirs(state_dir, err) < 0 ||
+	    sign(state_dir, dir, lock_fd, err) < 0 ||
 	    write_gitignore(state_dir, err) < 0) {
 		fd_close(lock_fd);
 		free(state_dir);

@@ -258,7 +258,8 @@ static void say_reloaded(struct unit *u, const struct instance *i,
 
 	if (r->result != RESULT_READY) {
 		/* A failed build has been reported by M_BUILD. */
-		if (r->result != RESULT_BUILD_FAILED && why[0] != '\0')
+		if (r->result != RESULT_BUILD_FAILED && why[0] != '\0' &&
+		    !u->stack->stopping)
 			mux_say(u->stack->mux, "%s: %s", i->label, why);
 		return;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/master/statedir: what may stand where .hr/ should be, and its lock. */
-// needs: base master
+// needs: base master handoff
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
