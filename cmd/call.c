@@ -52,8 +52,8 @@ static int not_running(struct err *err, const char *dir, const char *more)
 	if (is_locked(dir)) {
 		diag_file_holder(dir, NULL, 0, &holder);
 		err_set(err, ERR_GONE,
-			"the stack in %s (pid %d) cannot be reached: it is just "
-			"starting, or its .hr/ was removed",
+			"the stack in %s (pid %d) cannot be reached: it is "
+			"just starting, or its .hr/ was removed",
 			dir, holder.pid);
 		return err_hint(err, "kill %d stops it gracefully, then hr up",
 				holder.pid);

@@ -2,8 +2,8 @@
 /*
  * .hr/: the state beside the Procfile, and the lock that makes a stack one.
  *
- *	.hr/lock        pid of the running master, which has the directory that
- *	                holds .hr locked (flock), or this file where that cannot be
+ *	.hr/lock        pid of the running master, which has the directory
+ *	                above locked (flock), or this file where it cannot
  *	.hr/hr.sock     control socket
  *	.hr/run/        lock files of instances, lists of changed paths
  *	.hr/build/      build results, NAME.GENERATION

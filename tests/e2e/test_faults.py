@@ -84,6 +84,23 @@ def test_worker_many_times(pair):
     assert_b_untouched(pair)
 
 
+def test_all_workers_at_once(stack):
+    """Their ends are handled in one turn: one new worker each, not two."""
+    names = ["a", "b", "c"]
+    stack.procfile(**{n: actor() for n in names})
+    stack.up()
+    for n in names:
+        stack.wait_journal("start", n + ".1")
+    for round_ in range(2, 6):
+        for pid in [stack.role("worker", n) for n in names]:
+            os.kill(pid, signal.SIGKILL)
+        for n in names:
+            stack.wait_journal("start", n + ".1", n=round_)
+            stack.ready(n)
+            assert len(stack.roles("worker", n)) == 1
+    stack.no_overlap()
+
+
 def test_worker_and_keeper_together(pair):
     old = tree_of(pair, "a")
     for pid in (pair.role("worker", "a"), pair.role("keeper", "a")):

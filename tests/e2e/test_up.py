@@ -2,6 +2,7 @@
 """`hr up` and `hr down`: what starts, what is shown, how it ends."""
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -284,6 +285,23 @@ def test_down_waits_for_all(stack):
     assert stack.wait() == 0
     assert stack.journal("end", "a.1")
     assert stack.hr("down").code == 3
+
+
+def test_second_up_is_refused_after_git_clean(stack):
+    """`git clean -fdx` takes .hr away, and must not take the lock."""
+    stack.procfile(a=actor())
+    first = stack.up()
+    stack.wait_journal("start", "a.1")
+    shutil.rmtree(stack.path(".hr"))
+    second = stack.hr("up")
+    assert second.code == 1
+    assert str(first.pid) in second.err
+    ps = stack.hr("ps")
+    assert ps.code == 3
+    assert str(first.pid) in ps.err and ".hr" in ps.err
+    assert len(stack.journal("start", "a.1")) == 1
+    stack.stop(signal.SIGTERM)
+    stack.gone()
 
 
 def test_second_up_is_refused_with_the_pid(stack):
