@@ -67,25 +67,6 @@ static struct keeper *find(const struct keepers *all, pid_t pid)
 	return k;
 }
 
-/* proc(5): pid (comm) state ppid …; comm may hold anything. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], line[512], *p = NULL;
-	int parent = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	if (fgets(line, sizeof(line), f) != NULL)
-		p = strrchr(line, ')');
-	if (p == NULL || sscanf(p, ") %*c %d", &parent) != 1)
-		parent = 0;
-	fclose(f);
-	return parent;
-}
-
 /* SIGKILL to every child that is no keeper, and to all below it. Returns how
  * many such children there are. */
 static size_t kill_orphans(struct keepers *all)
@@ -93,10 +74,9 @@ static size_t kill_orphans(struct keepers *all)
 	struct pids pids = { 0 };
 	size_t i, n = 0;
 
-	tree_list(getpid(), &pids);
+	tree_children(getpid(), &pids);
 	for (i = 0; i < pids.n; i++) {
-		if (find(all, pids.v[i]) != NULL ||
-		    parent_of(pids.v[i]) != getpid())
+		if (find(all, pids.v[i]) != NULL)
 			continue;
 		n++;
 		kill(pids.v[i], SIGKILL);
