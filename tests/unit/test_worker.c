@@ -459,7 +459,18 @@ static pid_t child_of(pid_t pid, const char *what)
 	return found;
 }
 
-/* The leak checker forks at the worker's exit: not what is meant. */
+/* Who ends while we look is not left. Nor are the helpers that the leak
+ * checker of a sanitized role forks at its exit: they carry its name. */
+static bool is_left(const char *command)
+{
+#ifdef __SANITIZE_ADDRESS__
+	if (strstr(command, "hr keeper") != NULL)
+		return false;
+#endif
+	return strcmp(command, "?") != 0 &&
+	       strstr(command, "hr worker") == NULL;
+}
+
 static bool anything_left(void)
 {
 	struct pids pids = { 0 };
@@ -469,8 +480,8 @@ static bool anything_left(void)
 
 	tree_list(f.worker, &pids);
 	for (i = 0; i < pids.n; i++)
-		any |= strstr(tree_command(pids.v[i], command, sizeof(command)),
-			      "hr worker") == NULL;
+		any |= is_left(
+			tree_command(pids.v[i], command, sizeof(command)));
 	pids_free(&pids);
 	return any;
 }
